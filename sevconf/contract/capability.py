@@ -1,0 +1,29 @@
+"""What a target can do, as a closed list: a rule names its needs by tags, a target declares what it has."""
+
+from enum import Enum
+
+
+class Capability(Enum):
+    """An ability that a scenario may need, by the name of its tag `@needs-…`."""
+
+    #: Data accesses, fetches and page-table entries of the guest, one by one.
+    GUEST_MEMORY = "guest-memory"
+    #: The whole of DRAM can be read from the host's side and searched.
+    DRAM_DUMP = "dram-dump"
+    #: Events, memory services and ExitBootServices can be called one by one.
+    CORE_SERVICES = "core-services"
+    #: PciIo can be called one by one, for a bus master that the scenario itself drives.
+    DMA_CLIENT = "dma-client"
+    #: A driver and its disk can be taken through a storyline.
+    BLOCK_DRIVER = "block-driver"
+    #: The driver can leave a write in flight (BlockIo2).
+    WRITE_IN_FLIGHT = "write-in-flight"
+    #: The levels of the handlers of driver and IOMMU driver can be chosen.
+    HANDLER_TPL = "handler-tpl"
+    #: An OS loader takes the machine over.
+    OS_LOADER = "os-loader"
+
+    @property
+    def tag(self) -> str:
+        """The tag that asks for it, without the @."""
+        return f"needs-{self.value}"

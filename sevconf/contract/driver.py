@@ -1,0 +1,213 @@
+"""
+The driver's side of the contract: what foreign code is given, and what it offers.
+
+A vendor's class is built with `boot_services`, `pci_io` and `memory` and offers `supported`, `start`, `stop` and its
+work. Services return what UEFI's return: the status first, then the outputs. Every access of the CPU to guest memory
+goes through `memory`, or it does not count. Addresses that drivers see are Gva; firmware maps them one to one to Gpa.
+
+Spec: UEFI 2.10, 7.1 and 7.2 (boot services), 14.4 (EFI_PCI_IO_PROTOCOL), 11.1 (EFI_DRIVER_BINDING_PROTOCOL), 13.9
+(EFI_BLOCK_IO_PROTOCOL).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NewType, Protocol, TypeAlias, runtime_checkable
+
+from sevconf.vocabulary import (
+    AllocateType,
+    DmaOperation,
+    EfiStatus,
+    Gva,
+    MemoryDescriptor,
+    MemoryType,
+    TimerDelay,
+    Tpl,
+)
+
+#: The token of a live mapping, as Map returned it; 0 is the NULL pointer.
+MappingToken = NewType("MappingToken", int)
+#: An event, as CreateEvent returned it; 0 is the NULL pointer.
+EventHandle = NewType("EventHandle", int)
+#: A notification function; it takes no argument: whoever creates it closes over its context.
+NotifyFunction: TypeAlias = Callable[[], None]
+
+#: The roles that a vendor's class may play.
+Role: TypeAlias = Literal["driver"]
+#: The kinds of device that the suite brings for a driver.
+DeviceKind: TypeAlias = Literal["block"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMap:
+    """What GetMemoryMap returned: sizes in bytes; `descriptors` is empty when the buffer was too small."""
+
+    needed_size: int
+    map_key: int
+    descriptor_size: int
+    descriptors: tuple[MemoryDescriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What Map returned: `length` bytes are mapped, which may be fewer than asked for."""
+
+    status: EfiStatus
+    length: int
+    device_address: int
+    mapping: MappingToken
+
+
+class BootServices(Protocol):
+    """The boot services of the core (UEFI 2.10, chapter 7); each method is the service of that name."""
+
+    def create_event(
+        self, type: int, notify_tpl: Tpl, function: NotifyFunction | None = None
+    ) -> tuple[EfiStatus, EventHandle]:
+        """CreateEvent: make an event; `type` is a combination of the EVT_ values."""
+        ...
+
+    def create_event_ex(
+        self, type: int, notify_tpl: Tpl, function: NotifyFunction | None = None, group: str | None = None
+    ) -> tuple[EfiStatus, EventHandle]:
+        """CreateEventEx: make an event that belongs to the group of that GUID."""
+        ...
+
+    def close_event(self, event: EventHandle) -> EfiStatus:
+        """CloseEvent: the event is gone, and its notification too if it was queued."""
+        ...
+
+    def signal_event(self, event: EventHandle) -> EfiStatus:
+        """SignalEvent: signal it, and with it every member of its group."""
+        ...
+
+    def check_event(self, event: EventHandle) -> EfiStatus:
+        """CheckEvent: EFI_SUCCESS if it is signaled, and then it is not any more; else EFI_NOT_READY."""
+        ...
+
+    def wait_for_event(self, events: tuple[EventHandle, ...]) -> tuple[EfiStatus, int]:
+        """WaitForEvent: wait until one is signaled, and return its index; only at TPL_APPLICATION."""
+        ...
+
+    def set_timer(self, event: EventHandle, delay: TimerDelay, trigger_time: int) -> EfiStatus:
+        """SetTimer: signal the event after (or every) `trigger_time` units of 100 ns, or cancel."""
+        ...
+
+    def raise_tpl(self, new_tpl: Tpl) -> Tpl:
+        """RaiseTPL: run at `new_tpl` from now on; returns the level before."""
+        ...
+
+    def restore_tpl(self, old_tpl: Tpl) -> None:
+        """RestoreTPL: go back to `old_tpl`; what is queued above it runs first."""
+        ...
+
+    def allocate_pages(
+        self, allocate_type: AllocateType, memory_type: MemoryType, pages: int, address: int = 0
+    ) -> tuple[EfiStatus, Gva]:
+        """AllocatePages: `pages` pages of that type; `address` as `allocate_type` wants it."""
+        ...
+
+    def free_pages(self, address: Gva, pages: int) -> EfiStatus:
+        """FreePages: give pages back."""
+        ...
+
+    def allocate_pool(self, memory_type: MemoryType, size: int) -> tuple[EfiStatus, Gva]:
+        """AllocatePool: `size` bytes, aligned to 8."""
+        ...
+
+    def free_pool(self, buffer: Gva) -> EfiStatus:
+        """FreePool: give a pool buffer back."""
+        ...
+
+    def get_memory_map(self, buffer_size: int) -> tuple[EfiStatus, MemoryMap]:
+        """GetMemoryMap: the map and its MapKey; EFI_BUFFER_TOO_SMALL and the size needed if it does not fit."""
+        ...
+
+    def exit_boot_services(self, map_key: int) -> EfiStatus:
+        """ExitBootServices: for OS loaders only."""
+        ...
+
+    def stall(self, microseconds: int) -> EfiStatus:
+        """Stall: busy-wait; devices make progress meanwhile."""
+        ...
+
+
+class PciIo(Protocol):
+    """EFI_PCI_IO_PROTOCOL of one device (UEFI 2.10, 14.4)."""
+
+    def mem_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
+        """Mem.Read: one register of BAR 0, `width` bytes (1, 2, 4 or 8) at `offset`."""
+        ...
+
+    def mem_write(self, offset: int, width: int, value: int) -> EfiStatus:
+        """Mem.Write: one register of BAR 0."""
+        ...
+
+    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+        """AllocateBuffer: pages fit to be mapped as a BusMasterCommonBuffer."""
+        ...
+
+    def free_buffer(self, pages: int, host_address: Gva) -> EfiStatus:
+        """FreeBuffer: give back what AllocateBuffer gave."""
+        ...
+
+    def map(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
+        """Map: make `length` bytes reachable for the bus master, at the DeviceAddress returned."""
+        ...
+
+    def unmap(self, mapping: MappingToken) -> EfiStatus:
+        """Unmap: end a mapping; what the bus master wrote is in the caller's buffer now."""
+        ...
+
+
+class GuestMemory(Protocol):
+    """The guest's RAM as its CPU sees it; all addresses in bytes."""
+
+    def read(self, gva: Gva, length: int) -> bytes:
+        """Load `length` bytes."""
+        ...
+
+    def write(self, gva: Gva, data: bytes) -> None:
+        """Store bytes."""
+        ...
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """What a driver offers; every method returns a status or raises, and an exception is a failure of the target."""
+
+    role: ClassVar[Role]
+    kind: ClassVar[DeviceKind]
+
+    def supported(self) -> EfiStatus:
+        """Tell whether the driver can manage the device; touches no more of it than registers."""
+        ...
+
+    def start(self) -> EfiStatus:
+        """Bring the device up: allocate, map, program, register for ExitBootServices."""
+        ...
+
+    def stop(self) -> EfiStatus:
+        """Take the device down, and give back all that `start` took."""
+        ...
+
+
+@runtime_checkable
+class BlockDriver(Driver, Protocol):
+    """A driver of kind `block`; blocks are 512 bytes."""
+
+    def read_blocks(self, lba: int, count: int) -> tuple[EfiStatus, bytes]:
+        """Return `count` blocks from `lba` on."""
+        ...
+
+    def write_blocks(self, lba: int, data: bytes) -> EfiStatus:
+        """Write whole blocks from `lba` on; they are on the disk when it returns."""
+        ...
+
+
+@runtime_checkable
+class QueueingBlockDriver(BlockDriver, Protocol):
+    """A block driver that can also leave a command in flight, as EFI_BLOCK_IO2_PROTOCOL's WriteBlocksEx does."""
+
+    def submit_write(self, lba: int, data: bytes) -> EfiStatus:
+        """Hand whole blocks to the device and return at once."""
+        ...

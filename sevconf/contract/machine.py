@@ -1,0 +1,407 @@
+"""
+The machine's side of the contract: what steps need from any target.
+
+A machine is a handful of facets, each for one capability. Every method is one act of a Given or When, takes and returns
+values only (so it can be asked of another process, of an emulator or of firmware in QEMU), and leaves its entries in
+`machine.trace`, which is what Then-steps judge.
+
+Acts of the facets `core`, `dma` and `memory` are the scenario's own: their actor is `scenario`. `driver` and `loader`
+ask the judged code to act, and what it does is its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sevconf.contract.capability import Capability
+from sevconf.contract.driver import Mapped, MappingToken, MemoryMap
+from sevconf.trace import Dumped, Trace
+from sevconf.vocabulary import (
+    CBit,
+    DmaOperation,
+    EfiStatus,
+    Gpa,
+    Gva,
+    MachineKind,
+    MemoryType,
+    Party,
+    Revision,
+    TimerDelay,
+    Tpl,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Bytes that occur nowhere else in the machine: every run of 32 of them from a multiple of 32 on is unique."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """
+    One service call that a notification function of the scenario makes; a list of them is its whole script.
+
+    `event` names the event it concerns, `tpl` and `size` what the service takes. `Return` ends the script.
+    """
+
+    service: Literal[
+        "SignalEvent",
+        "CloseEvent",
+        "CreateEvent",
+        "AllocatePool",
+        "FreePool",
+        "AllocatePages",
+        "RaiseTPL",
+        "GetMemoryMap",
+    ]
+    event: str = ""
+    tpl: Tpl | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """An event to create: its name in the trace, and what CreateEvent or (with a group, or on request) CreateEventEx takes."""
+
+    name: str
+    type: int
+    tpl: Tpl | None = None
+    group: str | None = None
+    script: tuple[Act, ...] = ()
+    by_create_event_ex: bool = False
+
+
+class GuestMemoryFacet(Protocol):
+    """Guest memory, access by access; needs `guest-memory`. A Gva from `pages` is mapped; contents are undefined."""
+
+    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False) -> Gva:
+        """Return fresh pages whose entries have that C-bit; `large`: one 2 MiB page, whatever `count` says."""
+        ...
+
+    def alias(self, gva: Gva, cbit: CBit) -> Gva:
+        """Return a second Gva of the same page, with a C-bit of its own."""
+        ...
+
+    def gpa(self, gva: Gva) -> Gpa:
+        """Return the guest-physical address behind a Gva."""
+        ...
+
+    def read(self, gva: Gva, length: int) -> bytes | None:
+        """Read data; None is a page fault."""
+        ...
+
+    def write(self, gva: Gva, data: bytes) -> bool:
+        """Write data; False is a page fault."""
+        ...
+
+    def fetch(self, gva: Gva, length: int) -> bytes | None:
+        """Fetch instruction bytes; None is a page fault."""
+        ...
+
+    def set_cbit(self, gva: Gva, cbit: CBit, pages: int = 1, *, flush: bool = True) -> None:
+        """Change the C-bit of the entries that cover these pages, splitting large pages; then flush the TLB, or not."""
+        ...
+
+    def set_table_cbit(self, gva: Gva, level: Literal[2, 3, 4], cbit: CBit) -> None:
+        """Change the C-bit of the non-leaf entry on the way to `gva`: level 4 is the PML4, 3 the PDPT, 2 the PD."""
+        ...
+
+    def flush_tlb(self) -> None:
+        """Drop every cached translation."""
+        ...
+
+    def cbits(self, gva: Gva, pages: int) -> tuple[CBit, ...]:
+        """Return the C-bit of each of these pages, as their entries have it now."""
+        ...
+
+    def map_by_table(self, gva: Gva, written_with: CBit) -> Gva:
+        """Map the page of `gva` again, by a leaf table whose entries the guest wrote through that C-bit."""
+        ...
+
+    def switch_page_tables(self, cbit: CBit) -> None:
+        """Load CR3 with new tables that map all RAM one to one, with that C-bit everywhere, as an OS does."""
+        ...
+
+
+class HostFacet(Protocol):
+    """The host: honest, until it is compromised. Dumps need `dram-dump`."""
+
+    def read(self, gpa: Gpa, length: int) -> bytes:
+        """Read DRAM as it lies."""
+        ...
+
+    def write(self, gpa: Gpa, data: bytes) -> None:
+        """Write DRAM as it lies, as a virtual device does."""
+        ...
+
+    def secret(self, name: str, length: int) -> Secret:
+        """Make a secret of that many bytes, from the row's seed."""
+        ...
+
+    def search(self, secrets: Sequence[Secret]) -> Dumped:
+        """Look for these secrets in all of DRAM, as a positive control."""
+        ...
+
+    def compromise(self, secrets: Sequence[Secret]) -> Dumped:
+        """Let an attacker dump all of DRAM and look for these secrets in it."""
+        ...
+
+    def run_devices(self, rounds: int = 1) -> None:
+        """Let every device make progress, once a round, as time passes outside the guest."""
+        ...
+
+    def wipe_copies(self) -> None:
+        """Let the host destroy its own copy of all that it was sent: disk image detached, key wiped."""
+        ...
+
+
+class CoreFacet(Protocol):
+    """The core's services, called one by one by the scenario; needs `core-services`."""
+
+    def create_event(self, spec: EventSpec) -> EfiStatus:
+        """CreateEvent or CreateEventEx."""
+        ...
+
+    def signal_event(self, name: str) -> EfiStatus:
+        """SignalEvent."""
+        ...
+
+    def close_event(self, name: str) -> EfiStatus:
+        """CloseEvent."""
+        ...
+
+    def check_event(self, name: str) -> EfiStatus:
+        """CheckEvent."""
+        ...
+
+    def set_timer(self, name: str, delay: TimerDelay, trigger_time: int) -> EfiStatus:
+        """SetTimer, in units of 100 ns."""
+        ...
+
+    def pass_time(self, units: int) -> None:
+        """Let `units` of 100 ns pass: timers tick, unless they are off."""
+        ...
+
+    def raise_tpl(self, tpl: Tpl) -> Tpl:
+        """RaiseTPL."""
+        ...
+
+    def restore_tpl(self, tpl: Tpl) -> None:
+        """RestoreTPL."""
+        ...
+
+    def allocate_pages(
+        self, pages: int, memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA
+    ) -> tuple[EfiStatus, Gva]:
+        """AllocatePages, at any address."""
+        ...
+
+    def free_pages(self, address: Gva, pages: int) -> EfiStatus:
+        """FreePages."""
+        ...
+
+    def allocate_pool(
+        self, size: int, memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA
+    ) -> tuple[EfiStatus, Gva]:
+        """AllocatePool."""
+        ...
+
+    def free_pool(self, buffer: Gva) -> EfiStatus:
+        """FreePool."""
+        ...
+
+    def memory_map(self, buffer_size: int | None = None) -> tuple[EfiStatus, MemoryMap]:
+        """GetMemoryMap, into a buffer of that many bytes (None: large enough)."""
+        ...
+
+    def exit_boot_services(self, map_key: int) -> EfiStatus:
+        """ExitBootServices."""
+        ...
+
+
+class DmaFacet(Protocol):
+    """PciIo for a bus master that the scenario itself drives, called `probe`; needs `dma-client`."""
+
+    def allocate_buffer(self, pages: int) -> tuple[EfiStatus, Gva]:
+        """PciIo.AllocateBuffer."""
+        ...
+
+    def free_buffer(self, pages: int, host_address: Gva) -> EfiStatus:
+        """PciIo.FreeBuffer."""
+        ...
+
+    def map(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
+        """PciIo.Map."""
+        ...
+
+    def unmap(self, mapping: MappingToken) -> EfiStatus:
+        """PciIo.Unmap."""
+        ...
+
+    def unmap_at_exit(self, mapping: MappingToken, tpl: Tpl) -> EfiStatus:
+        """Register an ExitBootServices handler at that level that unmaps it, as old virtio drivers did."""
+        ...
+
+    def device_read(self, address: int, length: int) -> bytes | None:
+        """Let the bus master read memory; None is an IOMMU fault."""
+        ...
+
+    def device_write(self, address: int, data: bytes) -> bool:
+        """Let the bus master write memory; False is an IOMMU fault."""
+        ...
+
+
+class DriverFacet(Protocol):
+    """The block driver under judgement and its disk; needs `block-driver`."""
+
+    def start(self) -> EfiStatus:
+        """Ask the driver whether it supports the disk, and then to start it."""
+        ...
+
+    def stop(self) -> EfiStatus:
+        """Ask the driver to stop."""
+        ...
+
+    def read(self, lba: int, count: int) -> tuple[EfiStatus, bytes]:
+        """Ask the driver to read blocks of 512 bytes."""
+        ...
+
+    def write(self, lba: int, data: bytes) -> EfiStatus:
+        """Ask the driver to write blocks."""
+        ...
+
+    def submit_write(self, lba: int, data: bytes) -> EfiStatus:
+        """Ask the driver to hand blocks to the disk and return; needs `write-in-flight`."""
+        ...
+
+    def medium(self, lba: int, count: int) -> bytes:
+        """Return blocks as they lie on the disk image."""
+        ...
+
+    def put_medium(self, lba: int, data: bytes) -> None:
+        """Set blocks of the disk image from the host's side."""
+        ...
+
+
+class LoaderFacet(Protocol):
+    """The OS loader under judgement; needs `os-loader`."""
+
+    def boot(self) -> EfiStatus:
+        """Let it take the machine over: memory map, ExitBootServices; returns its last status."""
+        ...
+
+
+class SetupFacet(Protocol):
+    """Choices that must be made before the machine's drivers start; needs `handler-tpl`."""
+
+    def iommu_handler(self, tpl: Tpl) -> None:
+        """Queue the IOMMU driver's ExitBootServices handler at that level."""
+        ...
+
+    def driver_handler(self, tpl: Tpl) -> None:
+        """Queue the reference disk driver's handler at that level."""
+        ...
+
+    def deferring_driver(self, *, tpl: Tpl) -> None:
+        """Put in place a disk driver that halts its disk in a private event at TPL_CALLBACK, as the IOMMU driver does."""
+        ...
+
+
+class Machine(Protocol):
+    """One machine, freshly reset, for one scenario."""
+
+    @property
+    def trace(self) -> Trace:
+        """Everything that happened so far."""
+        ...
+
+    @property
+    def setup(self) -> SetupFacet:
+        """Choices before the start."""
+        ...
+
+    @property
+    def memory(self) -> GuestMemoryFacet:
+        """Guest memory."""
+        ...
+
+    @property
+    def host(self) -> HostFacet:
+        """The host."""
+        ...
+
+    @property
+    def core(self) -> CoreFacet:
+        """The core."""
+        ...
+
+    @property
+    def dma(self) -> DmaFacet:
+        """A bus master of the scenario's own."""
+        ...
+
+    @property
+    def driver(self) -> DriverFacet:
+        """The driver under judgement."""
+        ...
+
+    @property
+    def loader(self) -> LoaderFacet:
+        """The OS loader under judgement."""
+        ...
+
+    def close(self) -> None:
+        """Stop whatever was started."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What was judged: `kind` of target, SHA-256 of its code or image, package and version, tools beside it."""
+
+    name: str
+    kind: str
+    sha256: str
+    package: str = ""
+    version: str = ""
+    tools: tuple[tuple[str, str], ...] = ()
+
+
+class Target(Protocol):
+    """Something that can be judged: it says what it provides, and opens a fresh machine for each scenario."""
+
+    @property
+    def identity(self) -> Identity:
+        """What is judged."""
+        ...
+
+    @property
+    def parties(self) -> frozenset[Party]:
+        """The parties that it provides; rules on others are not judged."""
+        ...
+
+    @property
+    def kinds(self) -> frozenset[MachineKind]:
+        """The machine kinds that it can be put on."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What its machines can do."""
+        ...
+
+    @property
+    def revision(self) -> Revision:
+        """The revision of UEFI that it states."""
+        ...
+
+    def open(self, kind: MachineKind, seed: int) -> Machine:
+        """Return a fresh machine of that kind; the same seed gives the same trace."""
+        ...
+
+    def close(self) -> None:
+        """Stop whatever is shared between machines."""
+        ...

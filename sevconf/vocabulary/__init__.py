@@ -1,0 +1,64 @@
+"""
+Words and numbers that specifications fix, as values only.
+
+Spec: UEFI 2.10 chapters 2.3.1, 7 and 14; EDK II `MdeModulePkg/Include/Protocol/IoMmu.h`; AMD64 APM volume 2, 15.34.
+"""
+
+from sevconf.vocabulary.dma import DmaOperation
+from sevconf.vocabulary.events import (
+    EVENT_GROUPS,
+    EVT_NOTIFY_SIGNAL,
+    EVT_NOTIFY_WAIT,
+    EVT_RUNTIME,
+    EVT_SIGNAL_EXIT_BOOT_SERVICES,
+    EVT_SIGNAL_VIRTUAL_ADDRESS_CHANGE,
+    EVT_TIMER,
+    EventGroup,
+    TimerDelay,
+)
+from sevconf.vocabulary.memory import (
+    LARGE_PAGE,
+    PAGE_SIZE,
+    AllocateType,
+    CBit,
+    Gpa,
+    Gva,
+    MemoryDescriptor,
+    MemoryType,
+    pages_for,
+)
+from sevconf.vocabulary.services import INDIRECT_MEMORY_SERVICES, MEMORY_SERVICES
+from sevconf.vocabulary.status import EfiStatus
+from sevconf.vocabulary.terms import Basis, MachineKind, Party, Profile, Revision
+from sevconf.vocabulary.tpl import Tpl
+
+__all__ = [
+    "EVENT_GROUPS",
+    "EVT_NOTIFY_SIGNAL",
+    "EVT_NOTIFY_WAIT",
+    "EVT_RUNTIME",
+    "EVT_SIGNAL_EXIT_BOOT_SERVICES",
+    "EVT_SIGNAL_VIRTUAL_ADDRESS_CHANGE",
+    "EVT_TIMER",
+    "INDIRECT_MEMORY_SERVICES",
+    "LARGE_PAGE",
+    "MEMORY_SERVICES",
+    "PAGE_SIZE",
+    "AllocateType",
+    "Basis",
+    "CBit",
+    "DmaOperation",
+    "EfiStatus",
+    "EventGroup",
+    "Gpa",
+    "Gva",
+    "MachineKind",
+    "MemoryDescriptor",
+    "MemoryType",
+    "Party",
+    "Profile",
+    "Revision",
+    "TimerDelay",
+    "Tpl",
+    "pages_for",
+]

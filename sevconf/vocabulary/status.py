@@ -1,0 +1,35 @@
+"""
+Status codes of UEFI services.
+
+Spec: UEFI 2.10, appendix D "Status Codes".
+"""
+
+from enum import IntEnum
+
+_ERROR = 1 << 63
+
+
+class EfiStatus(IntEnum):
+    """What a service returned: a value to observe, never an exception."""
+
+    SUCCESS = 0
+    LOAD_ERROR = _ERROR | 1
+    INVALID_PARAMETER = _ERROR | 2
+    UNSUPPORTED = _ERROR | 3
+    BAD_BUFFER_SIZE = _ERROR | 4
+    BUFFER_TOO_SMALL = _ERROR | 5
+    NOT_READY = _ERROR | 6
+    DEVICE_ERROR = _ERROR | 7
+    OUT_OF_RESOURCES = _ERROR | 9
+    NOT_FOUND = _ERROR | 14
+    ACCESS_DENIED = _ERROR | 15
+    TIMEOUT = _ERROR | 18
+    ABORTED = _ERROR | 21
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the service failed."""
+        return self is not EfiStatus.SUCCESS
+
+    def __str__(self) -> str:
+        return f"EFI_{self.name}"
