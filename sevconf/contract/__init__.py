@@ -19,7 +19,8 @@ from sevconf.contract.driver import (
     PciIo,
     QueueingBlockDriver,
 )
-from sevconf.contract.machine import Act, EventSpec, Identity, Machine, Secret, Target
+from sevconf.contract.machine import Act, EventSpec, Identity, Machine, Target
+from sevconf.contract.secret import Secret
 
 __all__ = [
     "Act",

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from sevconf.contract.capability import Capability
 from sevconf.contract.driver import Mapped, MappingToken, MemoryMap
+from sevconf.contract.secret import Secret
 from sevconf.trace import Dumped, Trace
 from sevconf.vocabulary import (
     CBit,
@@ -32,19 +33,11 @@ from sevconf.vocabulary import (
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
-    """Bytes that occur nowhere else in the machine: every run of 32 of them from a multiple of 32 on is unique."""
-
-    name: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Act:
     """
     One service call that a notification function of the scenario makes; a list of them is its whole script.
 
-    `event` names the event it concerns, `tpl` and `size` what the service takes. `Return` ends the script.
+    `event` names the event it concerns; `type`, `tpl`, `group` and `size` (bytes or pages) are what the service takes.
     """
 
     service: Literal[
@@ -58,7 +51,9 @@ class Act:
         "GetMemoryMap",
     ]
     event: str = ""
+    type: int = 0
     tpl: Tpl | None = None
+    group: str | None = None
     size: int = 0
 
 

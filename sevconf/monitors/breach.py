@@ -12,8 +12,9 @@ class Breach:
     """
     One break of one rule, as a proof.
 
-    `expected` and `observed` are whole sentences, `culprit` the actor to blame, `steps` the trace steps that prove it,
-    `consequences` the steps of later breaches on the same mapping or device, which are listed and not charged.
+    `expected` and `observed` are whole sentences, `culprit` the actor to blame. `steps` are the trace steps that prove
+    it, the decisive one last. `subject` is the device that it is about, or empty: the first breach on a subject is
+    charged, later ones are its `consequences` (their decisive steps), listed and not charged.
     """
 
     rule: str
@@ -21,6 +22,7 @@ class Breach:
     observed: str
     culprit: str
     steps: tuple[int, ...]
+    subject: str = ""
     consequences: tuple[int, ...] = ()
 
 
@@ -38,5 +40,5 @@ class Monitor(Protocol):
         ...
 
     def breaches(self, trace: Trace) -> tuple[Breach, ...]:
-        """Return the charged breaches of that rule, in order of their steps."""
+        """Return the breaches of that rule, in order of their decisive steps; charging is not its business."""
         ...

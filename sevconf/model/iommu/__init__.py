@@ -1,0 +1,7 @@
+"""
+IOMMU drivers: what stands between PciIo.Map and the memory that a bus master reaches.
+
+`none` is a root bridge without an IOMMU protocol, `sev` the driver of an SEV guest.
+
+Spec: EDK II `MdeModulePkg/Include/Protocol/IoMmu.h`; UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map().
+"""

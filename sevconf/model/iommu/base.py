@@ -1,0 +1,75 @@
+"""What every IOMMU driver of the model offers, and the ledger of live mappings that gives them names in the trace."""
+
+from typing import Protocol
+
+from sevconf.contract.driver import Mapped, MappingToken
+from sevconf.model.recorder import Recorder
+from sevconf.trace import MappingEnded, MappingMade
+from sevconf.vocabulary import DmaOperation, EfiStatus, Gpa, Gva, MemoryType
+
+
+class Iommu(Protocol):
+    """The EDKII IOMMU protocol's Map, Unmap, AllocateBuffer and FreeBuffer; sizes in bytes, counts in pages."""
+
+    @property
+    def actor(self) -> str:
+        """Who acts when the driver acts."""
+        ...
+
+    def start(self) -> None:
+        """Run the driver's entry point."""
+        ...
+
+    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+        """Return pages fit to be mapped as a common buffer."""
+        ...
+
+    def free_buffer(self, pages: int, host: Gva) -> EfiStatus:
+        """Take a common buffer back."""
+        ...
+
+    def map(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+        """Make memory reachable for a bus master."""
+        ...
+
+    def unmap(self, mapping: MappingToken) -> EfiStatus:
+        """End a mapping."""
+        ...
+
+
+class MappingLedger:
+    """Names of mappings by their tokens; a token that is used again names its newest mapping."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._names: dict[MappingToken, str] = {}
+        self._live: set[str] = set()
+        self._made = 0
+
+    def made(self, mapped: Mapped, owner: str, bus_master: str, operation: DmaOperation, host: Gva) -> None:
+        """Record a live mapping under a new name."""
+        self._made += 1
+        name = f"M{self._made}"
+        self._names[mapped.mapping] = name
+        self._live.add(name)
+        self._recorder.record(
+            MappingMade,
+            mapping=name,
+            owner=owner,
+            bus_master=bus_master,
+            operation=operation,
+            host=Gpa(host),
+            device=mapped.device_address,
+            length=mapped.length,
+        )
+
+    def ended(self, token: MappingToken) -> None:
+        """Record that a mapping is no longer live."""
+        name = self._names.get(token)
+        if name in self._live:
+            self._live.discard(name)
+            self._recorder.record(MappingEnded, mapping=name)
+
+    def name(self, token: MappingToken) -> str:
+        """Return the name of a token's newest mapping, or the token itself in hex if it never was one."""
+        return self._names.get(token, f"{token:#x}")

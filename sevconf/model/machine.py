@@ -1,0 +1,132 @@
+"""
+The reference machine, put together: firmware tables, core, IOMMU driver, disk and its driver, host, OS loader.
+
+The machine is reset when it is made; its IOMMU driver starts with the first use of PciIo, so that what a scenario wants
+of it can still be chosen before. Firmware maps RAM one to one, with the C-bit set on an SEV guest and clear elsewhere.
+Devices make one step whenever a register is touched, a notification ends, or time passes.
+"""
+
+import hashlib
+import random
+from functools import cached_property
+
+from sevconf.contract.driver import BlockDriver
+from sevconf.model.bus import Bus
+from sevconf.model.guest import Guest
+from sevconf.model.iommu.base import Iommu, MappingLedger
+from sevconf.model.iommu.none import NoIommu
+from sevconf.model.iommu.sev import SevIommu
+from sevconf.model.page_table import PageTables
+from sevconf.model.parts import Parts
+from sevconf.model.pci_io import PciIo, Registers
+from sevconf.model.recorder import Recorder
+from sevconf.trace import ExitPhase, Phase, Trace
+from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Gpa, MachineKind, Tpl
+
+#: Bytes of guest RAM.
+RAM_SIZE = 64 << 20
+#: Bytes at the bottom that belong to the firmware: its page tables, and those of the OS.
+FIRMWARE_SIZE = 1 << 20
+#: First byte of the top of RAM that the memory map doesn't offer: the scenarios' own pages.
+SCRATCH = 32 << 20
+#: Positions of the C-bit that processors have, by CPUID 8000_001F; which one a machine has comes from its seed.
+CBIT_POSITIONS = (47, 51)
+
+
+class ReferenceMachine:
+    """One machine of one kind, from its parts and a seed."""
+
+    def __init__(self, kind: MachineKind, seed: int, parts: Parts | None = None) -> None:
+        self.kind = kind
+        self.parts = parts = parts or Parts()
+        draw = random.Random(seed)  # noqa: S311 (determinism is the point)
+        self.policy = parts.policy(draw)
+        self.trace = Trace()
+        self.recorder = Recorder(self.trace)
+        self.encrypted = CBit.SET if kind is MachineKind.SEV else CBit.CLEAR
+
+        self._cbit_position = draw.choice(CBIT_POSITIONS)
+        self._next_table = Gpa(PAGE_SIZE)
+        self.ram = parts.ram(RAM_SIZE, hashlib.sha256(f"key {seed}".encode()).digest()[:16])
+        self.mmu = parts.mmu(self.ram, self._one_to_one(self.encrypted))
+        self.guest: Guest = parts.guest(self.recorder, self.mmu)
+
+        self.events = parts.events(self.recorder, self.policy.order, self._step_devices)
+        memory_map = parts.memory_map(self.recorder, SCRATCH, FIRMWARE_SIZE, self.policy.place)
+        self.core = parts.core(self.recorder, self.events, memory_map, parts.pool(memory_map), self._let_time_pass)
+
+        self.ledger = MappingLedger(self.recorder)
+        self.bus = Bus(self.recorder, self.ram)
+        self.disk = parts.disk(self.recorder, self.bus)
+        self.host = parts.hypervisor(self.recorder, self.ram, self.disk, seed, self._step_devices)
+        self.loader = parts.loader(self.core, self._take_over)
+        self.driver_factory = parts.driver
+        #: Who acts when the disk's driver acts.
+        self.driver_actor = f"driver:{getattr(parts.driver, '__name__', 'driver')}"
+        #: Level of the IOMMU driver's ExitBootServices handler; chosen before its start.
+        self.iommu_handler_tpl = Tpl.CALLBACK
+
+    # Firmware and OS
+
+    def _new_table(self) -> Gpa:
+        table, self._next_table = self._next_table, Gpa(self._next_table + PAGE_SIZE)
+        if self._next_table > FIRMWARE_SIZE:
+            raise MemoryError("the firmware's room for page tables is used up")
+        return table
+
+    def _one_to_one(self, cbit: CBit) -> PageTables:
+        tables = self.parts.tables(self.ram, self._new_table, self._cbit_position)
+        tables.map_identity(RAM_SIZE, cbit)
+        return tables
+
+    def switch_page_tables(self, cbit: CBit) -> None:
+        """Load CR3 with fresh tables that map all RAM one to one, with that C-bit everywhere."""
+        self.mmu.load_cr3(self._one_to_one(cbit))
+
+    def _take_over(self) -> None:
+        self.recorder.record(ExitPhase, by="os", phase=Phase.HANDED_OFF)
+        self.switch_page_tables(self.encrypted)
+
+    # PCI
+
+    @cached_property
+    def iommu(self) -> Iommu:
+        """The IOMMU driver, started at its first use."""
+        if self.kind is MachineKind.NONE:
+            return NoIommu(self.core, self.ledger)
+        iommu: SevIommu = self.parts.iommu(
+            self.core,
+            self.guest,
+            self.ledger,
+            handler_tpl=self.iommu_handler_tpl,
+            info_policy=self.policy.info,
+        )
+        with self.recorder.acting(iommu.actor):
+            iommu.start()
+        return iommu
+
+    def pci_io(self, device: Registers) -> PciIo:
+        """Return a PciIo for one device."""
+        return self.parts.pci_io(self.recorder, self.iommu, self.ledger, device)
+
+    @cached_property
+    def driver(self) -> BlockDriver:
+        """The disk's driver, made at its first use."""
+        pci_io = self.pci_io(self.disk)
+        with self.recorder.acting(self.driver_actor):
+            return self.driver_factory(self.core, pci_io, self.guest)
+
+    # Time
+
+    def _step_devices(self) -> None:
+        self.disk.step()
+
+    def _let_time_pass(self, units: int) -> None:
+        self._step_devices()
+        self.events.pass_time(units)
+
+
+#: First Gva that maps nothing at reset: aliases go here, each 2 MiB apart from the other tables' pages.
+ALIASES = 1 << 39
+#: Bytes between two aliases, so that each has a leaf table of its own.
+ALIAS_STEP = LARGE_PAGE

@@ -1,0 +1,70 @@
+"""The parts of a machine, as a table: a faulty machine is the reference with one of them exchanged."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory
+from sevconf.contract.driver import PciIo as PciIoProtocol
+from sevconf.model.boot_services import Core
+from sevconf.model.devices.disk import Disk
+from sevconf.model.drivers.disk import DiskDriver
+from sevconf.model.encrypted_ram import EncryptedRam
+from sevconf.model.event import Event, Events, GroupOrder, newest_first
+from sevconf.model.guest import Guest
+from sevconf.model.hypervisor import Hypervisor
+from sevconf.model.iommu.sev import InfoPolicy, SevIommu
+from sevconf.model.memory_map import MemoryMap, Placement, top_down
+from sevconf.model.mmu import Mmu
+from sevconf.model.os_loader import OsLoader
+from sevconf.model.page_table import PageTables
+from sevconf.model.pci_io import PciIo
+from sevconf.model.pool import Pool
+from sevconf.vocabulary import PAGE_SIZE
+
+#: Builds a driver from what the contract gives it.
+DriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], BlockDriver]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What UEFI leaves open: order inside a group, place of allocations, what becomes of a mapping's record."""
+
+    order: GroupOrder = newest_first
+    place: Placement = top_down
+    info: InfoPolicy = InfoPolicy.RECYCLE
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Every class that a machine is built from; the defaults are the reference."""
+
+    ram: type[EncryptedRam] = EncryptedRam
+    tables: type[PageTables] = PageTables
+    mmu: type[Mmu] = Mmu
+    guest: type[Guest] = Guest
+    events: type[Events] = Events
+    memory_map: type[MemoryMap] = MemoryMap
+    pool: type[Pool] = Pool
+    core: type[Core] = Core
+    pci_io: type[PciIo] = PciIo
+    iommu: type[SevIommu] = SevIommu
+    disk: type[Disk] = Disk
+    driver: DriverFactory = DiskDriver
+    loader: type[OsLoader] = OsLoader
+    hypervisor: type[Hypervisor] = Hypervisor
+    policy: Callable[[random.Random], Policy] = lambda _: Policy()
+
+
+def shuffled_policy(draw: random.Random) -> Policy:
+    """Draw every freedom that UEFI leaves from a seed."""
+
+    def order(members: Sequence[Event]) -> Sequence[Event]:
+        return draw.sample(members, len(members))
+
+    def place(ranges: Sequence[tuple[int, int]], pages: int) -> int:
+        start, end = draw.choice(ranges)
+        return start + draw.randrange((end - start) // PAGE_SIZE - pages + 1) * PAGE_SIZE
+
+    return Policy(order=order, place=place, info=draw.choice(list(InfoPolicy)))

@@ -1,0 +1,97 @@
+"""
+PciIo over the EDKII IOMMU protocol, for one device of one driver.
+
+Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL; EDK II `MdeModulePkg/Bus/Pci/PciBusDxe/PciIo.c`, which hands Map, Unmap,
+AllocateBuffer and FreeBuffer to the IOMMU protocol where there is one.
+Left out: I/O and configuration accesses, attributes, DUAL_ADDRESS_CYCLE.
+"""
+
+from typing import Protocol
+
+from sevconf.contract.driver import Mapped, MappingToken
+from sevconf.errors import BrokenContract
+from sevconf.model.iommu.base import Iommu, MappingLedger
+from sevconf.model.recorder import Recorder
+from sevconf.vocabulary import DmaOperation, EfiStatus, Gva, MemoryType
+
+
+class Registers(Protocol):
+    """BAR 0 of a device: registers by offset and width, in bytes; None is no such register."""
+
+    @property
+    def actor(self) -> str:
+        """The device."""
+        ...
+
+    def register_read(self, offset: int, width: int) -> int | None:
+        """Read a register."""
+        ...
+
+    def register_write(self, offset: int, width: int, value: int) -> bool:
+        """Write a register; False is no such register."""
+        ...
+
+
+class PciIo:
+    """The protocol instance of one device."""
+
+    def __init__(self, recorder: Recorder, iommu: Iommu, ledger: MappingLedger, device: Registers) -> None:
+        self._recorder = recorder
+        self._iommu = iommu
+        self._ledger = ledger
+        self._device = device
+
+    def mem_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
+        """Mem.Read of BAR 0."""
+        value = self._device.register_read(offset, width)
+        return (EfiStatus.INVALID_PARAMETER, 0) if value is None else (EfiStatus.SUCCESS, value)
+
+    def mem_write(self, offset: int, width: int, value: int) -> EfiStatus:
+        """Mem.Write of BAR 0."""
+        known = self._device.register_write(offset, width, value)
+        return EfiStatus.SUCCESS if known else EfiStatus.INVALID_PARAMETER
+
+    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+        """AllocateBuffer."""
+        with (
+            self._recorder.service("PciIo.AllocateBuffer", "pci", memory_type=memory_type.name, pages=pages) as outer,
+            self._recorder.service("IoMmu.AllocateBuffer", self._iommu.actor, pages=pages) as inner,
+        ):
+            status, host = self._iommu.allocate_buffer(memory_type, pages)
+            inner.returns(status, host=host)
+            outer.returns(status, host=host)
+        return status, host
+
+    def free_buffer(self, pages: int, host_address: Gva) -> EfiStatus:
+        """FreeBuffer."""
+        with (
+            self._recorder.service("PciIo.FreeBuffer", "pci", pages=pages, host=host_address) as outer,
+            self._recorder.service("IoMmu.FreeBuffer", self._iommu.actor, pages=pages, host=host_address) as inner,
+        ):
+            return outer.returns(inner.returns(self._iommu.free_buffer(pages, host_address)))
+
+    def map(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
+        """Map."""
+        caller = self._recorder.actor
+        if not isinstance(operation, DmaOperation):
+            raise BrokenContract(caller, "call Map", f"passes {operation!r} where a DmaOperation belongs")
+        arguments = {"operation": operation.value, "host": host_address, "length": length}
+        with (
+            self._recorder.service("PciIo.Map", "pci", **arguments) as outer,
+            self._recorder.service("IoMmu.Map", self._iommu.actor, **arguments) as inner,
+        ):
+            mapped = self._iommu.map(operation, host_address, length)
+            inner.returns(mapped.status, device=mapped.device_address, length=mapped.length)
+            if not mapped.status.is_error:
+                self._ledger.made(mapped, caller, self._device.actor, operation, host_address)
+            outer.returns(mapped.status, device=mapped.device_address, length=mapped.length)
+        return mapped
+
+    def unmap(self, mapping: MappingToken) -> EfiStatus:
+        """Unmap."""
+        name = self._ledger.name(mapping)
+        with (
+            self._recorder.service("PciIo.Unmap", "pci", mapping=name) as outer,
+            self._recorder.service("IoMmu.Unmap", self._iommu.actor, mapping=name) as inner,
+        ):
+            return outer.returns(inner.returns(self._iommu.unmap(mapping)))

@@ -1,0 +1,26 @@
+"""
+Safety rules as small automata over a trace, one for each rule that must hold in every run.
+
+They are used by Then-steps and, whatever a scenario was about, on the trace of every row. `charge` runs them all and
+decides which breach counts; `judge` and `control` are how a Then-step speaks.
+"""
+
+from sevconf.monitors.breach import Breach, Monitor
+from sevconf.monitors.charge import MONITORS, charge
+from sevconf.monitors.judgement import control, judge, judge_breaches
+from sevconf.monitors.observed import ExitWindow, Observer, driver_of, exit_window, in_window
+
+__all__ = [
+    "MONITORS",
+    "Breach",
+    "ExitWindow",
+    "Monitor",
+    "Observer",
+    "charge",
+    "control",
+    "driver_of",
+    "exit_window",
+    "in_window",
+    "judge",
+    "judge_breaches",
+]

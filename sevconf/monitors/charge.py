@@ -1,0 +1,63 @@
+"""
+Who is charged with what: all monitors over one trace, limited to the judged parties.
+
+On one device only the first breach is charged; what follows on it is its consequence. What a scenario did itself is
+never charged.
+"""
+
+from dataclasses import replace
+
+from sevconf.monitors.breach import Breach, Monitor
+from sevconf.monitors.dma_use import AgainstDirection, OutsideMapping
+from sevconf.monitors.halting import DmaAfterExit, HaltTooLate, TeardownTooEarly, UnmapsWhileRunning
+from sevconf.monitors.levels import ExitAboveApplication, LevelLeftRaised
+from sevconf.monitors.mapping_duty import ForeignCommonBuffer, FreedWhileMapped, MappedAfterStop, UnmappedTwice
+from sevconf.monitors.memory_services import (
+    DirectUse,
+    EventServicesAtExit,
+    IndirectUse,
+    TeardownUse,
+    UnmapReleases,
+)
+from sevconf.trace import Trace, party_of
+from sevconf.vocabulary import Party
+
+#: Every monitor, in the order of its rule's id.
+MONITORS: tuple[Monitor, ...] = (
+    UnmapReleases(),
+    DmaAfterExit(),
+    HaltTooLate(),
+    ForeignCommonBuffer(),
+    FreedWhileMapped(),
+    OutsideMapping(),
+    AgainstDirection(),
+    MappedAfterStop(),
+    UnmappedTwice(),
+    UnmapsWhileRunning(),
+    ExitAboveApplication(),
+    LevelLeftRaised(),
+    TeardownTooEarly(),
+    DirectUse(),
+    IndirectUse(),
+    EventServicesAtExit(),
+    TeardownUse(),
+)
+
+
+def charge(trace: Trace, parties: frozenset[Party]) -> tuple[Breach, ...]:
+    """Return the breaches that count against these parties, first ones first, each with its consequences."""
+    names = {party.value for party in parties}
+    found = [breach for monitor in MONITORS if monitor.party in parties for breach in monitor.breaches(trace)]
+    charged: list[Breach] = []
+    first: dict[str, int] = {}
+    for breach in sorted(found, key=lambda b: (b.steps[-1], b.rule)):
+        if party_of(breach.culprit) not in names:
+            continue
+        earlier = first.get(breach.subject) if breach.subject else None
+        if earlier is None:
+            first[breach.subject] = len(charged)
+            charged.append(breach)
+        else:
+            leader = charged[earlier]
+            charged[earlier] = replace(leader, consequences=(*leader.consequences, breach.steps[-1]))
+    return tuple(charged)

@@ -1,0 +1,85 @@
+"""
+What a run leaves behind, as values: one record a row, which is all that passes from where rows run to where they count.
+
+Records cross processes as JSON, so they hold nothing but words, numbers and tuples of them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sevconf.errors import RecordError
+from sevconf.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class BreachRecord:
+    """A breach that a monitor charged to its own rule, and the row in which it was seen."""
+
+    rule: str
+    row: str
+    expected: str
+    observed: str
+    culprit: str
+    excerpt: tuple[str, ...] = ()
+    consequences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowRecord:
+    """
+    What became of one row.
+
+    `observed` says in words what decided it, for every verdict but passed. `answer` is what a row of an unspecified
+    rule found out. `trace` is the SHA-256 of its trace, or None where that would differ from run to run.
+    """
+
+    id: str
+    verdict: Verdict
+    expected: str = ""
+    observed: str = ""
+    culprit: str = ""
+    excerpt: tuple[str, ...] = ()
+    answer: str = ""
+    trace: str | None = None
+    breaches: tuple[BreachRecord, ...] = ()
+    #: How long it took; kept out of the report.
+    seconds: float = 0.0
+
+
+def breach_from(fields: Mapping[str, Any]) -> BreachRecord:
+    """Read a breach back from its fields."""
+    lists = {name: tuple(fields[name]) for name in ("excerpt", "consequences")}
+    return BreachRecord(**{**fields, **lists})
+
+
+def row_from(fields: Mapping[str, Any]) -> RowRecord:
+    """Read a row back from its fields."""
+    return RowRecord(
+        **{
+            **fields,
+            "verdict": Verdict(fields["verdict"]),
+            "excerpt": tuple(fields["excerpt"]),
+            "breaches": tuple(breach_from(breach) for breach in fields["breaches"]),
+        }
+    )
+
+
+def encode_row(record: RowRecord) -> str:
+    """Write a row as one line of JSON."""
+    return json.dumps(asdict(record) | {"verdict": record.verdict.value}, separators=(",", ":"))
+
+
+def decode_row(line: str) -> RowRecord:
+    """
+    Read a row from its line.
+
+    Raises:
+        RecordError: it is none.
+
+    """
+    try:
+        return row_from(json.loads(line))
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"not the record of a row: {line[:80]!r}") from error

@@ -1,0 +1,158 @@
+"""
+One run: a target, a choice of rules, pytest underneath, a report in the end.
+
+pytest runs in this process, shielded from whatever lies around: no configuration file, no conftest, no plugin but the
+ones that are needed, nothing of its own on the terminal.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import pytest
+
+from sevconf import plugin
+from sevconf.errors import SevconfError, SuiteError
+from sevconf.judge import Setting
+from sevconf.reporting.files import write_all
+from sevconf.reporting.record import RowRecord
+from sevconf.reporting.report import Report, build
+from sevconf.suite.sentences import bind
+
+#: The module that pytest collects.
+RULES = Path(__file__).parent / "suite" / "test_rules.py"
+#: pytest's own plugins that a run has no use for.
+_IDLE = (
+    "terminal",
+    "cacheprovider",
+    "warnings",
+    "doctest",
+    "junitxml",
+    "pastebin",
+    "stepwise",
+    "faulthandler",
+    "logging",
+)
+
+
+class Progress(Protocol):
+    """Whoever shows that the run goes on."""
+
+    def update(self, n_steps: int) -> None:
+        """Count rows that are through."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a command line asks for beyond the setting: `workers` processes, 0 for this one."""
+
+    target: str
+    workers: int = 0
+    folder: Path | None = None
+
+
+class _Runner:
+    """Lends its setting to the plugin, and takes the records back when the session is over."""
+
+    def __init__(self, setting: Setting, modules: tuple[ModuleType, ...], progress: Progress | None) -> None:
+        self.setting = setting
+        self.modules = modules
+        self.records: dict[str, RowRecord] = {}
+        self.stopped: BaseException | None = None
+        self._progress = progress
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a row that is through."""
+        if self._progress is not None and report.when == "teardown":
+            self._progress.update(1)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Keep what stopped the session: an interrupt, or a collection that does not equal the catalogue."""
+        self.stopped = excinfo.value
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+        """Keep what broke the session, and keep it off the terminal."""
+        self.stopped = excinfo.value
+        return True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Take the records."""
+        self.records = session.config.stash[plugin.RECORDS]
+
+
+def run(setting: Setting, order: Order, progress: Progress | None = None) -> Report:
+    """
+    Run the selected rules on the target, and write the report if a folder is given.
+
+    Raises:
+        SevconfError: the run could not be brought to an end.
+        KeyboardInterrupt: somebody stopped it.
+
+    """
+    if setting.traces is not None:
+        setting.traces.mkdir(parents=True, exist_ok=True)
+    runner = _Runner(setting, bind(setting.catalogue), progress)
+    with _shielded():
+        pytest.main(_arguments(setting, order), plugins=[_Named(runner)])
+    if isinstance(runner.stopped, KeyboardInterrupt):
+        raise runner.stopped
+    if isinstance(runner.stopped, pytest.exit.Exception):
+        raise SuiteError(runner.stopped.msg)
+    if runner.stopped is not None:
+        raise SevconfError(f"the run broke off: {type(runner.stopped).__name__}: {runner.stopped}") from runner.stopped
+    if runner.records.keys() != setting.rows.keys():
+        missing = ", ".join(sorted(setting.rows.keys() ^ runner.records.keys())[:5])
+        raise SuiteError(f"expected {len(setting.rows)} rows, not {len(runner.records)}; among them {missing}")
+    report = build(setting.scope, runner.records.values())
+    if order.folder is not None:
+        write_all(report, runner.records.values(), order.folder)
+    return report
+
+
+class _Named:
+    """Registers the runner under its name, which pytest.main cannot."""
+
+    def __init__(self, runner: _Runner) -> None:
+        self.runner = runner
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Register it before the plugin looks for it."""
+        config.pluginmanager.register(self.runner, plugin.RUNNER)
+        config.option.tbstyle = "no"
+
+
+def _arguments(setting: Setting, order: Order) -> list[str]:
+    arguments = [str(RULES), "-c", os.devnull, f"--rootdir={RULES.parent}", "--noconftest", "--import-mode=importlib"]
+    arguments += ["--strict-markers", "-p", "pytest_bdd.plugin", "-p", plugin.__name__]
+    arguments += [part for name in _IDLE for part in ("-p", f"no:{name}")]
+    arguments += [f"--sevconf-target={order.target}", f"--sevconf-profile={setting.profile.value}"]
+    arguments += [f"--sevconf-seed={setting.seed}"]
+    if setting.rules < setting.catalogue.rules.keys():
+        arguments += [f"--sevconf-rule={rule}" for rule in sorted(setting.rules)]
+    if setting.traces is not None:
+        arguments += ["--sevconf-traces", f"--sevconf-report-dir={setting.traces.parent}"]
+    if order.workers:
+        arguments += ["-p", "xdist.plugin", "-n", str(order.workers), "--dist=worksteal"]
+    return arguments
+
+
+@contextmanager
+def _shielded() -> Iterator[None]:
+    """Keep the caller's settings of pytest out, here and in workers."""
+    kept = {name: os.environ.pop(name, None) for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
+    kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
