@@ -28,6 +28,7 @@ SCENARIO = "scenario"
 EXCERPT_LINES = 40
 #: How many entries stand for a proof that names none.
 TAIL = 6
+_PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +236,8 @@ class Trial:
 
 
 def _where(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    for frame in reversed(frames):
-        folder = Path(frame.filename).parent.name
-        if folder == "steps" or "sevconf" in Path(frame.filename).parts:
-            return f" ({folder}/{Path(frame.filename).name}, line {frame.lineno}, in {frame.name})"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.parent.name == "steps" or path.is_relative_to(_PACKAGE):
+            return f" ({path.parent.name}/{path.name}, line {frame.lineno}, in {frame.name})"
     return ""

@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pytest_bdd.parser import ScenarioTemplate
 from pytest_bdd.scenario import scenario_wrapper_template_registry
 
 from sevconf.contract import Machine
-from sevconf.errors import SevconfError, UsageError
+from sevconf.errors import SevconfError, SuiteError, UsageError
 from sevconf.judge import Setting, Trial, precluded
 from sevconf.monitors import Breach
 from sevconf.reporting.files import write_all
@@ -25,7 +26,7 @@ from sevconf.reporting.report import build
 from sevconf.suite import Row, load
 from sevconf.suite.catalogue import row_id
 from sevconf.suite.locate import suite_root
-from sevconf.suite.sentences import bind
+from sevconf.suite.sentences import bind, holders
 from sevconf.suite.tags import MEANINGS
 from sevconf.verdict import ExitCode, Verdict
 from sevconf.vocabulary import MachineKind, Profile
@@ -64,12 +65,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read and check the suite, open the target, and register the closed list of tags as markers."""
     try:
         runner = config.pluginmanager.get_plugin(RUNNER)
-        setting: Setting = runner.setting if runner else _setting(config)
-        modules: tuple[ModuleType, ...] = runner.modules if runner else bind(setting.catalogue)
+        setting, modules = (runner.setting, runner.modules) if runner else _prepared(config)
     except SevconfError as error:
         raise pytest.UsageError(str(error)) from error
-    for module in modules:
-        config.pluginmanager.register(module, module.__name__)
+    for holder in holders(modules):
+        config.pluginmanager.register(holder, holder.__name__)
     ids = {**setting.catalogue.rules, **setting.catalogue.scenarios}
     for tag, meaning in {**MEANINGS, **dict.fromkeys(ids, "id")}.items():
         config.addinivalue_line("markers", f"{tag}: {meaning}")
@@ -80,10 +80,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(gatherer, "sevconf-gatherer")
 
 
-def _setting(config: pytest.Config) -> Setting:
+def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
+    catalogue = load(suite_root())
+    modules = bind(catalogue)
     from sevconf.subjects.registry import resolve  # noqa: PLC0415 -- targets load what they need, when they are needed
 
-    catalogue = load(suite_root())
     chosen = config.getoption("sevconf_rule")
     for rule in chosen:
         if rule not in catalogue.rules:
@@ -91,7 +92,7 @@ def _setting(config: pytest.Config) -> Setting:
     folder = config.getoption("sevconf_report_dir")
     if config.getoption("sevconf_traces") and not folder:
         raise UsageError("expected --sevconf-report-dir with --sevconf-traces, which keeps traces there")
-    return Setting(
+    setting = Setting(
         catalogue=catalogue,
         target=resolve(config.getoption("sevconf_target")),
         profile=Profile(config.getoption("sevconf_profile")),
@@ -99,6 +100,7 @@ def _setting(config: pytest.Config) -> Setting:
         rules=frozenset(chosen or catalogue.rules),
         traces=Path(folder) / "traces" if config.getoption("sevconf_traces") else None,
     )
+    return setting, modules
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -114,9 +116,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     setting = metafunc.config.stash.get(SETTING, None)
     if template is None or setting is None:
         return
-    scenario = next(setting.catalogue.scenarios[tag] for tag in template.tags if tag in setting.catalogue.scenarios)
+    scenario = setting.catalogue.scenarios[_scenario_id(template, setting)]
     metafunc.fixturenames.append("machine_kind")
     metafunc.parametrize("machine_kind", scenario.kinds, indirect=True, ids=[kind.value for kind in scenario.kinds])
+
+
+def _scenario_id(template: ScenarioTemplate, setting: Setting) -> str:
+    for tag in template.tags:
+        if tag in setting.catalogue.scenarios:
+            return tag
+    raise SuiteError(f"{template.feature.filename}: scenario '{template.name}' is not in the catalogue")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -151,9 +160,8 @@ def _row_of(item: pytest.Item, setting: Setting) -> str:
     template = scenario_wrapper_template_registry.get(getattr(item, "function", _row_of))
     if template is None or not isinstance(item, pytest.Function):
         return ""
-    scenario = next(tag for tag in template.tags if tag in setting.catalogue.scenarios)
     values: dict[str, Any] = item.callspec.params
-    return row_id(scenario, values.get("_pytest_bdd_example", {}), values["machine_kind"])
+    return row_id(_scenario_id(template, setting), values.get("_pytest_bdd_example", {}), values["machine_kind"])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -189,6 +197,21 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     finally:
         record = trial.finish(raised, time.perf_counter() - started)
         pyfuncitem.user_properties.append((RECORD, encode_row(record)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let go of what a row's steps handed to each other, which pytest-bdd would keep until the session ends."""
+    result = yield
+    if item.stash.get(_TRIAL, None) is not None:
+        del item.stash[_TRIAL]
+        manager = getattr(item.session, "_fixturemanager", None)
+        made: dict[str, dict[Any, Any]] = getattr(manager, "_arg2node2fixturedefs", {})
+        for name in [name for name, places in made.items() if item in places]:
+            del made[name][item]
+            if not made[name]:
+                del made[name]
+    return result
 
 
 class Gatherer:

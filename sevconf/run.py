@@ -6,6 +6,7 @@ ones that are needed, nothing of its own on the terminal.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Protocol
 
 import pytest
+from pytest_bdd.feature import features
 
 from sevconf import plugin
 from sevconf.errors import SevconfError, SuiteError
@@ -27,15 +29,8 @@ from sevconf.suite.sentences import bind
 RULES = Path(__file__).parent / "suite" / "test_rules.py"
 #: pytest's own plugins that a run has no use for.
 _IDLE = (
-    "terminal",
-    "cacheprovider",
-    "warnings",
-    "doctest",
-    "junitxml",
-    "pastebin",
-    "stepwise",
-    "faulthandler",
-    "logging",
+    *("terminal", "cacheprovider", "warnings", "doctest", "junitxml", "pastebin", "stepwise", "faulthandler"),
+    *("logging", "unraisableexception", "threadexception"),
 )
 
 
@@ -64,12 +59,18 @@ class _Runner:
         self.modules = modules
         self.records: dict[str, RowRecord] = {}
         self.stopped: BaseException | None = None
+        self.uncollected = ""
         self._progress = progress
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a row that is through."""
         if self._progress is not None and report.when == "teardown":
             self._progress.update(1)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep why the rules could not be collected."""
+        if report.failed:
+            self.uncollected = str(report.longrepr)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Keep what stopped the session: an interrupt, or a collection that does not equal the catalogue."""
@@ -98,8 +99,11 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
     if setting.traces is not None:
         setting.traces.mkdir(parents=True, exist_ok=True)
     runner = _Runner(setting, bind(setting.catalogue), progress)
+    _forget_earlier_runs()
     with _shielded():
         pytest.main(_arguments(setting, order), plugins=[_Named(runner)])
+    if runner.uncollected:
+        raise SuiteError(f"pytest could not collect the rules:\n{runner.uncollected}")
     if isinstance(runner.stopped, KeyboardInterrupt):
         raise runner.stopped
     if isinstance(runner.stopped, pytest.exit.Exception):
@@ -113,6 +117,14 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
     if order.folder is not None:
         write_all(report, runner.records.values(), order.folder)
     return report
+
+
+def _forget_earlier_runs() -> None:
+    """Let pytest and pytest-bdd read the suite anew: it may be another one, or have changed."""
+    features.clear()
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) == str(RULES):
+            del sys.modules[name]
 
 
 class _Named:

@@ -37,7 +37,8 @@ class Act:
     """
     One service call that a notification function of the scenario makes; a list of them is its whole script.
 
-    `event` names the event it concerns; `type`, `tpl`, `group` and `size` (bytes or pages) are what the service takes.
+    `event` names the event it concerns; `type`, `tpl`, `group` and `size` (bytes, pages or
+    microseconds) are what the service takes.
     """
 
     service: Literal[
@@ -49,6 +50,7 @@ class Act:
         "AllocatePages",
         "RaiseTPL",
         "GetMemoryMap",
+        "Stall",
     ]
     event: str = ""
     type: int = 0

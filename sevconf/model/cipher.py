@@ -13,7 +13,7 @@ the physical address, XORed by address bit); L. Wilke et al., "SEVurity: No Secu
 (the XEX form, and T over the bits from 4 up).
 
 Left out: the real constants; host-physical addresses (the guest-physical address stands for them, as long as the host
-moves no page); the fact that equal plaintext written twice to one address gives equal ciphertext is kept, not mended.
+moves no page). That equal plaintext gives equal ciphertext at one address is real, and kept.
 """
 
 from collections.abc import Sequence

@@ -132,7 +132,7 @@ class EncryptedRam:
         self.write_raw(gpa, data)
 
     def cbit_changed(self, gpa: Gpa, size: int, cbit: CBit) -> None:
-        """Hear that a leaf page-table entry for this range now has that C-bit: RAM does nothing about it."""
+        """Hear that the leaf C-bit of a mapped range became this: RAM does nothing about it, a faulty one might."""
 
     def dump(self) -> Iterator[tuple[Gpa, memoryview]]:
         """

@@ -61,7 +61,8 @@ class PageTables:
     """
     One tree of page tables in RAM; `allocate_table` gives the page for each new table.
 
-    Whoever changes a tree flushes the TLB afterwards. The RAM hears of every leaf C-bit by `cbit_changed`.
+    Whoever changes a tree flushes the TLB afterwards. The RAM hears by `cbit_changed` of each leaf
+    C-bit that `set_cbit` changes; a page mapped anew has changed nothing.
 
     Raises:
         ValueError: an address, size, level or C-bit position that does not fit, or a page that is not mapped.
@@ -106,19 +107,16 @@ class PageTables:
             count = min(_ENTRIES, (size - start) // LARGE_PAGE)
             entries = _entries(count, LARGE_PAGE, start | _LEAF | _LARGE | self._bit(cbit))
             self.ram.write_private(self._entry_for(Gva(start), PD), entries)
-        self.ram.cbit_changed(Gpa(0), size, cbit)
 
     def map_page(self, gva: Gva, gpa: Gpa, cbit: CBit) -> None:
         """Map one 4 KiB page, over what was mapped there; a 2 MiB page around it is split."""
         self._check_page(gva, gpa, PAGE_SIZE, PAGE_SIZE)
         self.write_entry(self._entry_for(gva, PT), gpa | _LEAF | self._bit(cbit))
-        self.ram.cbit_changed(gpa, PAGE_SIZE, cbit)
 
     def map_large(self, gva: Gva, gpa: Gpa, cbit: CBit) -> None:
         """Map one 2 MiB page, over what was mapped there."""
         self._check_page(gva, gpa, LARGE_PAGE, LARGE_PAGE)
         self.write_entry(self._entry_for(gva, PD), gpa | _LEAF | _LARGE | self._bit(cbit))
-        self.ram.cbit_changed(gpa, LARGE_PAGE, cbit)
 
     def set_cbit(self, gva: Gva, pages: int, cbit: CBit) -> None:
         """

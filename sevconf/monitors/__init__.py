@@ -8,19 +8,25 @@ decides which breach counts; `judge` and `control` are how a Then-step speaks.
 from sevconf.monitors.breach import Breach, Monitor
 from sevconf.monitors.charge import MONITORS, charge
 from sevconf.monitors.judgement import control, judge, judge_breaches
+from sevconf.monitors.leak import Leak, explain, last_write, leaks, shown_in_plaintext
 from sevconf.monitors.observed import ExitWindow, Observer, driver_of, exit_window, in_window
 
 __all__ = [
     "MONITORS",
     "Breach",
     "ExitWindow",
+    "Leak",
     "Monitor",
     "Observer",
     "charge",
     "control",
     "driver_of",
     "exit_window",
+    "explain",
     "in_window",
     "judge",
     "judge_breaches",
+    "last_write",
+    "leaks",
+    "shown_in_plaintext",
 ]

@@ -189,6 +189,8 @@ class CoreFacet:
                 self.raise_tpl(act.tpl or Tpl.HIGH_LEVEL)
             case "GetMemoryMap":
                 self.memory_map()
+            case "Stall":
+                self._core.stall(act.size)
 
     def _handle(self, name: str) -> EventHandle:
         return self._handles.get(name, EventHandle(0))

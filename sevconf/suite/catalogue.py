@@ -147,6 +147,8 @@ def load(root: Path) -> Catalogue:
 
     """
     texts = read(root)
+    if not texts:
+        raise SuiteError("features/: holds no feature file, so there is nothing to judge")
     refuse(problems(texts))
     return Catalogue(tuple(_feature(text) for text in texts), root, suite_hash(root))
 

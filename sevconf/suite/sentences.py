@@ -15,13 +15,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 from pytest_bdd.parsers import StepParser
-from pytest_bdd.steps import StepFunctionContext, step_function_context_registry
+from pytest_bdd.steps import StepFunctionContext, StepNamePrefix, step_function_context_registry
 
 from sevconf.errors import SuiteError
 from sevconf.suite.catalogue import Catalogue, refuse
 from sevconf.suite.check import Problem
 from sevconf.suite.locate import step_files
+
+#: The fixture name that all step definitions share.
+DEFINITION = f"{StepNamePrefix.step_def.value}_sevconf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,10 @@ def load_steps(root: Path) -> tuple[ModuleType, ...]:
 def definitions(modules: Iterable[ModuleType]) -> tuple[Definition, ...]:
     """Return the step definitions that these modules hold, sorted by module and sentence."""
     names = {module.__name__: module.__name__.rpartition(".")[2] for module in modules}
+    contexts = [one for one in step_function_context_registry.values() if one.step_func.__module__ in names]
+    for context in contexts:
+        if isinstance(context.parser, Settled):  # this suite was run before, in this process
+            context.parser = context.parser.parser
     found = [
         Definition(
             context.type or "",
@@ -75,8 +83,7 @@ def definitions(modules: Iterable[ModuleType]) -> tuple[Definition, ...]:
             getattr(context.step_func, "__name__", "?"),
             context,
         )
-        for context in list(step_function_context_registry.values())
-        if context.step_func.__module__ in names
+        for context in contexts
     ]
     return tuple(sorted(found, key=lambda definition: (definition.module, definition.type, definition.pattern)))
 
@@ -152,9 +159,28 @@ def bind(catalogue: Catalogue) -> tuple[ModuleType, ...]:
     return modules
 
 
+def holders(modules: Iterable[ModuleType]) -> Iterator[ModuleType]:
+    """
+    Yield what pytest is to look for fixtures in: each module without its step definitions, then each definition.
+
+    All definitions get one fixture name. pytest-bdd asks pytest for the fixtures of every name there is, for every step
+    that it runs; so a hundred definitions cost one question instead of a hundred.
+    """
+    names = set()
+    for module in modules:
+        names.add(module.__name__)
+        rest = ModuleType(module.__name__)
+        parts = vars(module).items()
+        vars(rest).update((name, part) for name, part in parts if not name.startswith(StepNamePrefix.step_def.value))
+        yield rest
+    for place, (marker, context) in enumerate(list(step_function_context_registry.items())):
+        if context.step_func.__module__ in names:
+            holder = ModuleType(f"{context.step_func.__module__}.{place}")
+            vars(holder)["definition"] = pytest.fixture(name=DEFINITION)(marker)
+            yield holder
+
+
 def settle(known: Iterable[Definition], matched: dict[int, set[str]]) -> None:
     """Let every definition answer from its known sentences."""
     for place, definition in enumerate(known):
-        parser = definition.context.parser
-        inner = parser.parser if isinstance(parser, Settled) else parser
-        definition.context.parser = Settled(inner, matched[place])
+        definition.context.parser = Settled(definition.context.parser, matched[place])

@@ -1,0 +1,213 @@
+"""
+The command line; the only place that ends the process.
+
+Exit codes: 0 conforms, 1 does not, 2 the command line is wrong, 3 an error of ours, 4 conformance was not shown. What a
+command needs is imported when it runs, so that `--help` is quick.
+"""
+# ruff: noqa: PLC0415 -- see above
+
+import difflib
+import sys
+import traceback
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sevconf import __version__
+from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
+from sevconf.verdict import ExitCode
+from sevconf.vocabulary import Profile
+
+if TYPE_CHECKING:
+    from sevconf.contract import Target
+    from sevconf.judge import Setting
+    from sevconf.run import Order, Progress
+    from sevconf.suite import Catalogue
+
+
+class _Commands(click.Group):
+    """Commands whose errors become one message and the exit code that fits."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click's own errors pass."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (UsageError, RecordError) as error:
+            ctx.exit(_complain("error", error, ExitCode.USAGE))
+        except SevconfError as error:
+            ctx.exit(_complain("error", error, ExitCode.ERROR))
+        except ForeignFailure as error:
+            ctx.exit(_complain("target failed", error, ExitCode.NONCONFORMING))
+        except KeyboardInterrupt:
+            ctx.exit(_complain("error", "stopped before the end: there is no report", ExitCode.ERROR))
+        except Exception:  # noqa: BLE001 -- a bug of ours must not look like a verdict
+            click.echo(traceback.format_exc(), err=True)
+            ctx.exit(_complain("error", "this is a bug in sevconf: please report the lines above", ExitCode.ERROR))
+
+
+def _complain(word: str, error: object, code: int) -> int:
+    click.echo(f"{word}: {error}", err=True)
+    return code
+
+
+_TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sevconf")
+def main() -> None:
+    """Judge UEFI cores, IOMMU drivers and PCI drivers for AMD SEV guests, rule by rule and with evidence."""
+
+
+@main.command()
+@_TARGET
+@click.option(
+    "--profile",
+    type=click.Choice([profile.value for profile in Profile]),
+    default=Profile.OVMF_SEV.value,
+    show_default=True,
+    help="Whose rules count.",
+)
+@click.option("--rule", "rules", multiple=True, metavar="ID", help="Run this rule only; repeatable.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the report there.")
+@click.option("--traces", is_flag=True, help="Keep the trace of every scenario in the report's folder.")
+@click.option("-n", "workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 is none but this one.")
+@click.option("--json", "as_json", is_flag=True, help="Print report.json instead of tables.")
+@click.pass_context
+def run(  # noqa: PLR0917 -- click passes every option by name
+    ctx: click.Context,
+    target: str,
+    profile: str,
+    rules: tuple[str, ...],
+    seed: int,
+    report_dir: Path | None,
+    traces: bool,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Run the rules on a target and say what it comes to."""
+    from sevconf.judge import Setting
+    from sevconf.reporting.files import to_json
+    from sevconf.reporting.table import table
+    from sevconf.run import Order
+    from sevconf.subjects.registry import resolve
+    from sevconf.suite import load
+    from sevconf.suite.locate import suite_root
+
+    if traces and report_dir is None:
+        raise UsageError("expected --report-dir with --traces", hint="traces are kept in the report's folder")
+    catalogue = load(suite_root())
+    chosen = _chosen(catalogue, rules)
+    _folder(report_dir)
+    judged = resolve(target)
+    try:
+        _smoke(judged)
+        folder = report_dir / "traces" if report_dir and traces else None
+        setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
+        report = _run(setting, Order(target, workers, report_dir))
+    finally:
+        judged.close()
+    click.echo(to_json(report) if as_json else table(report), nl=False)
+    ctx.exit(report.exit_code())
+
+
+def _run(setting: "Setting", order: "Order") -> Any:
+    from sevconf.run import run as run_all
+
+    bar: AbstractContextManager[Progress | None] = nullcontext()
+    if sys.stderr.isatty():
+        bar = click.progressbar(length=len(setting.rows), label=order.target, file=sys.stderr)
+    with bar as progress:
+        return run_all(setting, order, progress)
+
+
+def _chosen(catalogue: "Catalogue", rules: Iterable[str]) -> frozenset[str]:
+    for rule in rules:
+        if rule not in catalogue.rules:
+            near = difflib.get_close_matches(rule.upper(), catalogue.rules, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`sevconf list rules` shows them"
+            raise UsageError(f"expected the id of a rule, not {rule!r}", hint=hint)
+    return frozenset(rules or catalogue.rules)
+
+
+def _folder(folder: Path | None) -> None:
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"expected a folder to write reports to: {error}") from error
+
+
+def _smoke(target: "Target") -> None:
+    from sevconf.subjects.smoke import smoke as smoke_test
+
+    try:
+        smoke_test(target)
+    except SevconfError as error:
+        message = f"smoke test of {target.identity.name}: {error.message}"
+        raise SevconfError(message, hint=error.hint) from error
+
+
+@main.command()
+@_TARGET
+def smoke(target: str) -> None:
+    """Show that a target can be driven at all, before any rule is judged on it."""
+    from sevconf.subjects.registry import resolve
+
+    judged = resolve(target)
+    try:
+        _smoke(judged)
+    finally:
+        judged.close()
+    click.echo(f"{target}: the smoke test passed")
+
+
+@main.command(name="list")
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults"]))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def list_(what: str, as_json: bool) -> None:
+    """List what there is."""
+    import json
+
+    from sevconf.listing import LISTS
+    from sevconf.reporting.sections import Section
+    from sevconf.reporting.table import grid
+
+    headers, rows = LISTS[what]()
+    if as_json:
+        click.echo(json.dumps([dict(zip(headers, row, strict=True)) for row in rows], indent=1, ensure_ascii=False))
+    else:
+        cells = tuple(tuple(" ".join(cell) if isinstance(cell, tuple) else str(cell) for cell in row) for row in rows)
+        click.echo(grid(Section(what, headers, cells)))
+
+
+@main.command()
+@click.argument("saved", type=click.Path(path_type=Path, exists=True))
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def report(saved: Path, as_json: bool) -> None:
+    """Print a saved report again, from its folder or its report.json."""
+    from sevconf.reporting.files import read_report, to_json
+    from sevconf.reporting.table import table
+
+    read = read_report(saved)
+    click.echo(to_json(read) if as_json else table(read), nl=False)
+
+
+@main.command()
+@click.argument("before", type=click.Path(path_type=Path, exists=True))
+@click.argument("after", type=click.Path(path_type=Path, exists=True))
+@click.pass_context
+def compare(ctx: click.Context, before: Path, after: Path) -> None:
+    """Say which rules and claims changed their verdict between two saved reports; exit code 1 if one got worse."""
+    from sevconf.reporting.compare import compare as compare_reports
+    from sevconf.reporting.files import read_report
+
+    difference = compare_reports(read_report(before), read_report(after))
+    click.echo(difference.text(), nl=False)
+    ctx.exit(ExitCode.NONCONFORMING if difference.lost else ExitCode.CONFORMING)

@@ -1,0 +1,86 @@
+"""What `sevconf list` lists: headers and rows, where a cell is a word or a tuple of words."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from sevconf.claims import CLAIMS
+from sevconf.suite import Catalogue, load
+from sevconf.suite.locate import suite_root
+
+Cell: TypeAlias = str | int | tuple[str, ...]
+Listing: TypeAlias = tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...]]
+
+
+def _catalogue() -> Catalogue:
+    return load(suite_root())
+
+
+def rules() -> Listing:
+    """List every rule."""
+    rows = tuple(
+        (
+            rule.id,
+            rule.name,
+            rule.party.value,
+            rule.basis.value,
+            rule.claims,
+            tuple(kind.value for kind in rule.kinds),
+            rule.since.value if rule.since else "",
+            sum(len(scenario.rows) for scenario in rule.scenarios),
+            rule.file,
+        )
+        for rule in _catalogue().rules.values()
+    )
+    return ("rule", "sentence", "judges", "basis", "claims", "on", "since", "scenarios", "file"), rows
+
+
+def claims() -> Listing:
+    """List every claim with the rules that serve it."""
+    every = _catalogue().rules.values()
+    rows = tuple(
+        (claim, sentence, tuple(rule.id for rule in every if claim in rule.claims))
+        for claim, sentence in CLAIMS.items()
+    )
+    return ("claim", "sentence", "rules"), rows
+
+
+def scenarios() -> Listing:
+    """List every row, which is a scenario on one machine kind with one line of its Examples."""
+    catalogue = _catalogue()
+    rows = tuple(
+        (row.id, catalogue.scenarios[row.scenario].title, row.rule, row.kind.value) for row in catalogue.rows.values()
+    )
+    return ("id", "title", "rule", "on"), rows
+
+
+def targets() -> Listing:
+    """List the targets that have a name."""
+    from sevconf.subjects.registry import names  # noqa: PLC0415 -- only this list needs them
+
+    return ("target", "is"), tuple(names())
+
+
+def faults() -> Listing:
+    """List the machines with one bug, and the rules that must catch each."""
+    from sevconf.faults import CATALOGUE  # noqa: PLC0415 -- only this list needs them
+
+    rows = tuple(
+        (
+            fault.name,
+            fault.bug,
+            fault.party.value,
+            tuple(fault.catches),
+            tuple(f"{rule} ({clause})" for rule, clause in fault.collateral),
+        )
+        for _, fault in sorted(CATALOGUE.items())
+    )
+    return ("fault", "bug", "party", "caught by", "also"), rows
+
+
+LISTS: dict[str, Callable[[], Listing]] = {
+    "rules": rules,
+    "claims": claims,
+    "scenarios": scenarios,
+    "targets": targets,
+    "faults": faults,
+}

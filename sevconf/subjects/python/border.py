@@ -1,0 +1,70 @@
+"""
+The border between foreign code and ours, in the worker.
+
+Whatever crosses it as an exception is judged there, by who was running, not by file names: what foreign code lets out
+is its failure, what a service of ours lets out is ours. The first failure is told to the suite at once, so foreign code
+can't swallow it, and everything behind it is moot.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from sevconf.errors import BrokenContract, ForeignFailure, LostContact
+from sevconf.subjects.python import words
+from sevconf.subjects.python.limits import Limits, relent
+from sevconf.trace import Trace
+
+
+class Border:
+    """One worker's border; `tell` sends a failure to the suite, `asked` is what foreign code has been asked to do."""
+
+    def __init__(self, culprit: str, limits: Limits, tell: Callable[[BaseException], None]) -> None:
+        self.culprit = culprit
+        self.failure: BaseException | None = None
+        self.asked = ""
+        self.trace = Trace()
+        self._limits = limits
+        self._tell = tell
+        self._thread = threading.get_ident()
+
+    @property
+    def act(self) -> str:
+        """What foreign code is about."""
+        return words.act_within(self.trace, self.asked)
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """Tell the first failure, and raise it."""
+        if self.failure is None:
+            relent()
+            self.failure = error
+            self._tell(error)
+        raise self.failure
+
+    def broken(self, how: str) -> NoReturn:
+        """Fail because the contract is broken."""
+        place = words.caller()
+        self.fail(BrokenContract(self.culprit, self.act, f"{how}{f' ({place})' if place else ''}"))
+
+    def out(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call foreign code."""
+        try:
+            return function(*arguments)
+        except BaseException as error:  # noqa: BLE001 -- SystemExit and KeyboardInterrupt are foreign code's doing too
+            if error is self.failure:
+                raise
+            relent()
+            self.fail(ForeignFailure(self.culprit, self.act, f"raises {words.exception(error, self._limits)}"))
+
+    def back(self, service: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Serve foreign code."""
+        if threading.get_ident() != self._thread:
+            self.broken(f"calls {service} from a thread of its own: firmware runs on one processor")
+        try:
+            return function(*arguments)
+        except (MemoryError, RecursionError):
+            raise  # the resources are foreign code's to use up, wherever they give out
+        except BaseException as error:  # noqa: BLE001 -- told to the suite, which judges it
+            if error is self.failure or isinstance(error, ForeignFailure):
+                self.fail(error)
+            self.fail(LostContact(self.culprit, f"{service} of the model raised {words.exception(error)}"))

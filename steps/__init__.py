@@ -1,0 +1,1 @@
+"""Step definitions: one module for each folder of features, and `values` for words that stand for values."""

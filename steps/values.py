@@ -1,0 +1,62 @@
+"""Words of the features and the values that they stand for, and small things that several step modules share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sevconf.contract import Machine, Secret
+from sevconf.monitors import control, judge, leaks, shown_in_plaintext
+from sevconf.trace import Dumped, Trace
+from sevconf.vocabulary import CBit, DmaOperation, Party, Tpl
+
+T = TypeVar("T")
+
+
+def one_of(table: dict[str, T]) -> Callable[[str], T]:
+    """Return a converter for a column whose words are the keys of a table."""
+
+    def convert(word: str) -> T:
+        return table[word]
+
+    return convert
+
+
+TPL = one_of({str(tpl): tpl for tpl in Tpl})
+CBIT = one_of({cbit.value: cbit for cbit in CBit})
+OPERATION = one_of({operation.value: operation for operation in DmaOperation})
+
+
+@dataclass
+class Scene:
+    """What the sentences of one scenario hand on to each other."""
+
+    secrets: list[Secret] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def secret(self) -> Secret:
+        """The secret that was made last."""
+        return self.secrets[-1]
+
+
+def newest_actor(trace: Trace, party: Party) -> str:
+    """Name the newest actor of a party in a trace, for who is to blame when no single act is."""
+    actors = [entry.actor for entry in trace if entry.actor.partition(":")[0] == party.value]
+    return actors[-1] if actors else party.value
+
+
+def require_no_leak(machine: Machine, scene: Scene, dump: Dumped, whom: Party) -> None:
+    """Judge that a dump holds none of the secrets, each of which a control search saw before."""
+    for secret in scene.secrets:
+        control(
+            shown_in_plaintext(machine.trace, secret.name),
+            f"{secret.name} was never seen in DRAM, so its absence proves nothing",
+        )
+    found = list(leaks(machine.trace, dump))
+    judge(
+        not found,
+        expected="no secret lies in plaintext in DRAM",
+        observed=found[0].observed if found else "",
+        culprit=newest_actor(machine.trace, whom),
+        steps=found[0].steps if found else (),
+    )
