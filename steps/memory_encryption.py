@@ -109,18 +109,17 @@ def large_page(machine: Machine, scene: Scene, cbit: CBit) -> None:
     converters={"cbit": CBIT},
 )
 def guest_reads_through(machine: Machine, scene: Scene, through: str, cbit: CBit) -> None:
-    """Guest memory: a read through an entry of choice."""
+    """Guest memory: a read through an entry of choice; beside another Gva, the first one writes once more."""
     page = scene.notes["page"]
     if through == "that Gva":
         machine.memory.set_cbit(page, cbit)
     else:
-        page = machine.memory.alias(page, cbit)
+        page, first = machine.memory.alias(page, cbit), page
+        machine.memory.write(first, scene.secret.data)
     scene.notes["seen"] = machine.memory.read(page, len(scene.secret.data))
 
 
-@when(
-    parsers.re(r"the guest fetches it through a Gva whose C-bit is (?P<cbit>set|clear)"), converters={"cbit": CBIT}
-)
+@when(parsers.re(r"the guest fetches it through a Gva whose C-bit is (?P<cbit>set|clear)"), converters={"cbit": CBIT})
 def guest_fetches(machine: Machine, scene: Scene, cbit: CBit) -> None:
     """Guest memory: an instruction fetch."""
     page = machine.memory.alias(scene.notes["page"], cbit)

@@ -60,12 +60,6 @@ Feature: What Unmap owes
       When the client writes a secret to its first half and the bus master another to its second half
       Then each reads what the other wrote
 
-    @DMA-02.4
-    Scenario: What lies in a common buffer is still the client's after Unmap
-      Given a secret of 8192 bytes that a bus master moved through a BusMasterCommonBuffer mapping
-      When that mapping is unmapped
-      Then the client reads the secret in its buffer
-
   @DMA-06 @iommu-driver @beyond-uefi @S07 @on-sev @needs-dma-client
   Rule: Unmap of a token that is no live mapping is EFI_INVALID_PARAMETER and has no effect
     Source: EDK II MdeModulePkg/Include/Protocol/IoMmu.h, EDKII_IOMMU_UNMAP: EFI_INVALID_PARAMETER for a Mapping that

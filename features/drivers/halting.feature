@@ -50,14 +50,14 @@ Feature: A driver halts its device
     them.
 
     @DRV-02.1
-    Scenario: The driver is at rest
+    Scenario: Teardown with the driver at rest
       Given the disk's driver has started, and has written and read a block
       When the OS loader takes the machine over
       And the outside world goes on
       Then the disk was halted before its mappings were torn down
 
     @DRV-02.2 @needs-write-in-flight
-    Scenario: A write is in flight
+    Scenario: Teardown with a write in flight
       Given the disk's driver has started, and has written and read a block
       And the driver has a write in flight
       When the OS loader takes the machine over
@@ -70,13 +70,13 @@ Feature: A driver halts its device
     EDK II AtaAtapiPassThru 509daa658b mended this order.
 
     @DRV-09.1
-    Scenario: The driver is stopped
+    Scenario: The order of halt and Unmap in Stop
       Given the disk's driver has started, and has written and read a block
       When the driver is stopped
       Then nothing was unmapped while the disk ran
 
     @DRV-09.2
-    Scenario: The machine is handed over
+    Scenario: The order of halt and Unmap at exit
       Given the disk's driver has started, and has written and read a block
       When the OS loader takes the machine over
       And the outside world goes on

@@ -6,7 +6,7 @@ Feature: A driver and its mappings
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): only memory from AllocateBuffer can be mapped so.
 
     @DRV-03.1
-    Scenario: The driver works
+    Scenario: The common buffers of a whole life
       When the disk's driver starts, writes and reads blocks, and stops
       Then every common buffer that it mapped came from AllocateBuffer
 
@@ -15,7 +15,7 @@ Feature: A driver and its mappings
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.AllocateBuffer(), Map(), Unmap(), FreeBuffer(): their order of use.
 
     @DRV-04.1
-    Scenario: The driver works
+    Scenario: The order of Unmap and FreeBuffer in a whole life
       When the disk's driver starts, writes and reads blocks, and stops
       Then it freed no common buffer that was mapped
 
@@ -24,7 +24,7 @@ Feature: A driver and its mappings
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): the bus master gets the DeviceAddress, from Map until Unmap.
 
     @DRV-05.1
-    Scenario: The driver works
+    Scenario: The DMA of a whole life
       When the disk's driver starts, writes and reads blocks, and stops
       Then every DMA of the disk was inside a live mapping of its own
 
@@ -39,7 +39,7 @@ Feature: A driver and its mappings
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): the operations, as seen from the bus master.
 
     @DRV-06.1
-    Scenario: The driver works
+    Scenario: The directions of a whole life
       When the disk's driver starts, writes and reads blocks, and stops
       Then the disk read no BusMasterWrite mapping and wrote no BusMasterRead mapping
 
@@ -48,7 +48,7 @@ Feature: A driver and its mappings
     Source: UEFI 2.10, 11.1 EFI_DRIVER_BINDING_PROTOCOL.Stop(): it gives back what Start took.
 
     @DRV-07.1
-    Scenario: The driver works
+    Scenario: The mappings of a whole life
       When the disk's driver starts, writes and reads blocks, and stops
       Then none of its mappings is live
 
@@ -64,7 +64,7 @@ Feature: A driver and its mappings
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Unmap(); EDK II SdMmcPciHcDxe 853970fee2 mended a second Unmap.
 
     @DRV-08.1
-    Scenario: The driver works
+    Scenario: The calls of Unmap in a whole life
       When the disk's driver starts, writes and reads blocks, and stops
       Then it unmapped nothing twice
 

@@ -14,7 +14,6 @@ Feature: Tearing down DMA at ExitBootServices
       And the driver has a write in flight
       When the OS loader takes the machine over
       Then no mapping is torn down before the disk is halted
-      And the memory map is still the one that the OS loader holds
 
       Examples:
         | iommu        | disk         |

@@ -7,7 +7,7 @@ Feature: No memory services in exit handlers
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES.
 
     @MEM-01.1
-    Scenario: The machine is handed over after some work
+    Scenario: What the handler calls itself
       Given the disk's driver has started, and has written and read a block
       And a witness has an exit handler
       When the OS loader takes the machine over
@@ -19,7 +19,7 @@ Feature: No memory services in exit handlers
     nor through other functions.
 
     @MEM-02.1
-    Scenario: The machine is handed over after some work
+    Scenario: What happens inside the calls of the handler
       Given the disk's driver has started, and has written and read a block
       And a witness has an exit handler
       When the OS loader takes the machine over
@@ -31,7 +31,7 @@ Feature: No memory services in exit handlers
     specification leaves open how a core keeps events.
 
     @MEM-03.1
-    Scenario: The machine is handed over after some work
+    Scenario: The event services that the handler calls
       Given the disk's driver has started, and has written and read a block
       And a witness has an exit handler
       When the OS loader takes the machine over

@@ -44,6 +44,9 @@ class MemoryFacet:
         start = Gva(-(-self._next_page // step) * step)
         size = LARGE_PAGE if large else count * PAGE_SIZE
         self._next_page = start + size
+        if not large:
+            # Firmware maps RAM by 2 MiB pages; a change and its reverse leave an entry of 4 KiB.
+            self._machine.mmu.tables.set_cbit(start, count, CBit.SET if cbit is CBit.CLEAR else CBit.CLEAR)
         self._machine.guest.set_cbit(start, size // PAGE_SIZE, cbit)
         return start
 

@@ -105,15 +105,17 @@ def model_hash() -> str:
 
 
 class ReferenceTarget:
-    """A machine of the model; all parties are its own."""
+    """A machine of the model, judged as those parties; a part that is exchanged is judged as its own party alone."""
 
-    parties = frozenset(Party)
     kinds = KINDS
     capabilities = frozenset(Capability)
     revision = Revision.UEFI_2_10
 
-    def __init__(self, name: str = "reference", parts: Parts | None = None) -> None:
+    def __init__(
+        self, name: str = "reference", parts: Parts | None = None, parties: frozenset[Party] = frozenset(Party)
+    ) -> None:
         self.name = name
+        self.parties = parties
         self._parts = parts or Parts()
 
     @cached_property

@@ -65,7 +65,7 @@ def test_nothing_is_wrong_with_a_good_file() -> None:
         ("@EVT-01.2 ", "@EVT-02.2 ", "expected an id that begins with @EVT-01., as its rule's does, not @EVT-02.2"),
         ("@EVT-01.2 ", "", "scenario 'Second': expected one id tag like @EVT-01.1, found none"),
         ("@EVT-01.2 ", "@EVT-01.2 @EVT-01.3 ", "expected one id tag like @EVT-01.1, not @EVT-01.2 and @EVT-01.3"),
-        ("@EVT-01.2 ", "@EVT-01.1 ", "id @EVT-01.1: is taken already by features/events/order.feature:15"),
+        ("@EVT-01.2 ", "@EVT-01.1 ", "id @EVT-01.1: is taken already by features/events/order.feature:13"),
         ("@EVT-01 ", "", "rule 'Events run in order': expected one id tag like @EVT-04, found none"),
         ("@EVT-01 ", "@EBS-01 ", "expected an id that begins with EVT-, as all in this folder do, not @EBS-01"),
         ("@core", "@core @os", "rule 'Events run in order': expected one party tag, not @core and @os"),

@@ -184,7 +184,7 @@ class DiskDriver:
 
     def _begin(self, opcode: Opcode, lba: int, buffer: Gva, length: int) -> tuple[EfiStatus, InFlight | None]:
         """Map the data and give the disk a descriptor."""
-        mapped = self.pci_io.map(_OPERATION[opcode], buffer, length)
+        mapped = self.pci_io.map(self._operation(opcode), buffer, length)
         if mapped.status.is_error:
             return mapped.status, None
         slot, self.tail = self.tail, (self.tail + 1) % ENTRIES
@@ -193,6 +193,10 @@ class DiskDriver:
         )
         self.memory.write(self._at(slot), descriptor.pack())
         return EfiStatus.SUCCESS, InFlight(slot, buffer, pages_for(length), mapped.mapping)
+
+    def _operation(self, opcode: Opcode) -> DmaOperation:
+        """Name the operation on memory, seen from the bus master: to write the medium it reads memory."""
+        return DmaOperation.READ if opcode is Opcode.WRITE else DmaOperation.WRITE
 
     def _data_address(self, mapped: Mapped, buffer: Gva) -> int:
         del buffer  # the HostAddress means nothing to the device
@@ -233,6 +237,3 @@ class DiskDriver:
     def _write(self, register: DiskRegister, value: int) -> None:
         self.pci_io.mem_write(register, REGISTER_WIDTH[register], value)
 
-
-#: The operation on memory that each command needs, seen from the bus master.
-_OPERATION = {Opcode.READ: DmaOperation.WRITE, Opcode.WRITE: DmaOperation.READ}

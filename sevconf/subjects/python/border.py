@@ -43,14 +43,13 @@ class Border:
 
     def broken(self, how: str) -> NoReturn:
         """Fail because the contract is broken."""
-        place = words.caller()
-        self.fail(BrokenContract(self.culprit, self.act, f"{how}{f' ({place})' if place else ''}"))
+        self.fail(BrokenContract(self.culprit, self.act, _at(how)))
 
     def out(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call foreign code."""
         try:
             return function(*arguments)
-        except BaseException as error:  # noqa: BLE001 -- SystemExit and KeyboardInterrupt are foreign code's doing too
+        except BaseException as error:  # SystemExit and KeyboardInterrupt are foreign code's doing too
             if error is self.failure:
                 raise
             relent()
@@ -64,7 +63,14 @@ class Border:
             return function(*arguments)
         except (MemoryError, RecursionError):
             raise  # the resources are foreign code's to use up, wherever they give out
-        except BaseException as error:  # noqa: BLE001 -- told to the suite, which judges it
-            if error is self.failure or isinstance(error, ForeignFailure):
-                self.fail(error)
+        except BaseException as error:
+            if error is self.failure:
+                raise
+            if isinstance(error, ForeignFailure):
+                self.fail(type(error)(error.culprit, error.act, _at(error.how)))
             self.fail(LostContact(self.culprit, f"{service} of the model raised {words.exception(error)}"))
+
+
+def _at(how: str) -> str:
+    place = words.caller()
+    return f"{how} ({place})" if place else how

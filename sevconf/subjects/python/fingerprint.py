@@ -1,4 +1,4 @@
-"""Whether foreign code changed functions or classes of sevconf in its worker, by comparison with what was there before."""
+"""Whether foreign code changed functions or classes of sevconf in its worker, by comparison with what was there."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,32 +10,32 @@ _PACKAGE = "sevconf"
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    """A name in a module or class, what it stood for, and, of a function, its parts."""
+class _Named:
+    """A name in a module or class, and what it stood for."""
 
-    place: str
     names: Mapping[str, Any]
     name: str
     value: object
-    functions: tuple[FunctionType, ...]
-    parts: tuple[object, ...]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """A function, and what it was made of."""
+
+    function: FunctionType
+    code: object
+    defaults: object
+    keywords: object
+    place: str
 
 
 def _functions(value: object) -> tuple[FunctionType, ...]:
     if isinstance(value, property):
         inside: tuple[object, ...] = (value.fget, value.fset, value.fdel)
     else:
-        inside = (value, getattr(value, "__func__", None), getattr(value, "__wrapped__", None))
+        inside = (value, *(getattr(value, name, None) for name in ("__func__", "__wrapped__", "func")))
     return tuple(function for function in inside if isinstance(function, FunctionType))
-
-
-def _parts(functions: tuple[FunctionType, ...]) -> tuple[object, ...]:
-    return tuple(part for f in functions for part in (f.__code__, f.__defaults__, f.__kwdefaults__))
-
-
-def _mark(place: str, names: Mapping[str, Any], name: str) -> _Mark:
-    functions = _functions(names[name])
-    return _Mark(place, names, name, names[name], functions, _parts(functions))
 
 
 def _ours(value: object) -> bool:
@@ -52,36 +52,46 @@ class Fingerprint:
     """What sevconf is made of: taken once, before any foreign code, and compared as often as one likes."""
 
     def __init__(self) -> None:
-        self._marks: list[_Mark] = []
-        self._sizes: list[tuple[str, type, frozenset[str]]] = []
-        seen: set[int] = set()
+        self._names: list[_Named] = []
+        self._functions: dict[int, _Inside] = {}
+        self._classes: dict[int, tuple[type, frozenset[str]]] = {}
         for module in _modules():
             for name, value in tuple(vars(module).items()):
                 if isinstance(value, FunctionType | type):
-                    self._marks.append(_mark(module.__name__, vars(module), name))
-                if isinstance(value, type) and _ours(value) and id(value) not in seen:
-                    seen.add(id(value))
-                    self._add(value)
+                    self._add(module.__name__, vars(module), name)
+                if isinstance(value, type) and _ours(value) and id(value) not in self._classes:
+                    self._add_class(value)
 
-    def _add(self, kind: type) -> None:
-        place = f"{kind.__module__}.{kind.__qualname__}"
-        self._sizes.append((place, kind, frozenset(vars(kind))))
+    def _add_class(self, kind: type) -> None:
+        self._classes[id(kind)] = kind, frozenset(vars(kind))
         for name, value in tuple(vars(kind).items()):
             if not name.startswith("__") or _functions(value):
-                self._marks.append(_mark(place, vars(kind), name))
+                self._add(_place(kind), vars(kind), name)
+
+    def _add(self, place: str, names: Mapping[str, Any], name: str) -> None:
+        place = f"{place}.{name}"
+        self._names.append(_Named(names, name, names[name], place))
+        for function in _functions(names[name]):
+            made_of = (function.__code__, function.__defaults__, function.__kwdefaults__)
+            self._functions.setdefault(id(function), _Inside(function, *made_of, place))
 
     def changes(self) -> tuple[str, ...]:
         """Return the names of functions, methods and class attributes that are not what they were."""
-        found = []
-        for mark in self._marks:
-            now = mark.names.get(mark.name)
-            same = now is mark.value
-            if same and mark.functions:
-                same = all(a is b for a, b in zip(_parts(mark.functions), mark.parts, strict=True))
-            if not same:
-                found.append(f"{mark.place}.{mark.name}")
-        for place, kind, names in self._sizes:
+        found = [named.place for named in self._names if named.names.get(named.name) is not named.value]
+        for inside in self._functions.values():
+            function = inside.function
+            if (
+                function.__code__ is not inside.code
+                or function.__defaults__ is not inside.defaults
+                or function.__kwdefaults__ is not inside.keywords
+            ):
+                found.append(inside.place)
+        for kind, names in self._classes.values():
             if len(vars(kind)) != len(names):
-                added = vars(kind).keys() - names
-                found += [f"{place}.{name}" for name in sorted(added) if _functions(vars(kind)[name])]
+                added = sorted(vars(kind).keys() - names)
+                found += [f"{_place(kind)}.{name}" for name in added if _functions(vars(kind)[name])]
         return tuple(dict.fromkeys(found))
+
+
+def _place(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -15,14 +15,14 @@ from typing import Any, NewType, TypeAlias, get_args, get_origin, get_type_hints
 from sevconf.subjects.python import words
 from sevconf.subjects.python.border import Border
 
-#: Returns a value as a plain one of the kind that is wanted, or raises `Misfit`.
+#: Returns a value as a plain one of the kind that is wanted, or raises `MisfitError`.
 Taker: TypeAlias = Callable[[Any], Any]
 
 #: UEFI's integers have at most 64 bits, and none of the contract's is signed.
 _TOP = 1 << 64
 
 
-class Misfit(Exception):
+class MisfitError(Exception):
     """A value is not of the kind that is wanted."""
 
 
@@ -46,25 +46,25 @@ class Method:
 
 def _take_int(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _TOP:
-        raise Misfit
+        raise MisfitError
     return int(value)
 
 
 def _take_callable(value: Any) -> Any:
     if not callable(value):
-        raise Misfit
+        raise MisfitError
     return value
 
 
 def _take_none(value: Any) -> None:
     if value is not None:
-        raise Misfit
+        raise MisfitError
 
 
 def _member(kind: type) -> Taker:
     def take(value: Any) -> Any:
         if not isinstance(value, kind):
-            raise Misfit
+            raise MisfitError
         return value
 
     return take
@@ -73,7 +73,7 @@ def _member(kind: type) -> Taker:
 def _plain(kind: Callable[[Any], Any], base: type) -> Taker:
     def take(value: Any) -> Any:
         if not isinstance(value, base):
-            raise Misfit
+            raise MisfitError
         return kind(value)
 
     return take
@@ -84,9 +84,9 @@ def _either(kinds: list[Kind]) -> Taker:
         for kind in kinds:
             try:
                 return kind.take(value)
-            except Misfit:
+            except MisfitError:
                 continue
-        raise Misfit
+        raise MisfitError
 
     return take
 
@@ -94,7 +94,7 @@ def _either(kinds: list[Kind]) -> Taker:
 def _each(kind: Kind) -> Taker:
     def take(value: Any) -> Any:
         if not isinstance(value, tuple):
-            raise Misfit
+            raise MisfitError
         return tuple(kind.take(item) for item in value)
 
     return take
@@ -103,7 +103,7 @@ def _each(kind: Kind) -> Taker:
 def _together(kinds: list[Kind]) -> Taker:
     def take(value: Any) -> Any:
         if not isinstance(value, tuple) or len(value) != len(kinds):
-            raise Misfit
+            raise MisfitError
         return tuple(kind.take(item) for kind, item in zip(kinds, value, strict=True))
 
     return take
@@ -130,7 +130,7 @@ def kind_of(hint: Any) -> Kind:
     if isinstance(hint, type) and not arguments:
         member = "a member of" if issubclass(hint, Enum) else "a"
         return Kind(f"{member} {hint.__name__}", _member(hint))
-    if isinstance(hint, types.UnionType) or get_origin(hint) is not None and type(None) in arguments:
+    if isinstance(hint, types.UnionType) or (get_origin(hint) is not None and type(None) in arguments):
         kinds = [kind_of(option) for option in arguments]
         return Kind(" or ".join(kind.what for kind in kinds), _either(kinds))
     if get_origin(hint) is tuple and arguments[-1] is Ellipsis:
@@ -139,7 +139,7 @@ def kind_of(hint: Any) -> Kind:
     if get_origin(hint) is tuple:
         kinds = [kind_of(item) for item in arguments]
         return Kind(f"a tuple of {' and '.join(kind.what for kind in kinds)}", _together(kinds))
-    if hint is Callable or get_origin(hint) is not None and arguments[0] == []:
+    if hint is Callable or (get_origin(hint) is not None and arguments[0] == []):
         return Kind("a function without arguments", _take_callable)
     raise TypeError(f"no kind of value is known for {hint!r}")
 
@@ -181,7 +181,7 @@ def _service(method: Method, where: str, serve: Callable[..., Any], border: Bord
             kind = method.parameters[name]
             try:
                 taken = kind.take(value)
-            except Misfit:
+            except MisfitError:
                 border.broken(f"passes {words.value(value)} to {label} as `{name}`, which must be {kind.what}")
             arguments.append(crossing(taken) if callable(taken) else taken)
         return border.back(label, serve, *arguments)
@@ -200,7 +200,7 @@ def _work(method: Method, function: Callable[..., Any], border: Border) -> Calla
         got = border.out(function, *given)
         try:
             return method.returns.take(got)
-        except Misfit:
+        except MisfitError:
             parts = f" of ({', '.join(words.value(item) for item in got)})" if type(got) is tuple else ""
             border.broken(f"returns {words.value(got)}{parts} from {method.name}, which must be {method.returns.what}")
 

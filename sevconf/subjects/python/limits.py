@@ -41,14 +41,23 @@ class Limits:
     memory: int = MEMORY
     output: int = OUTPUT
 
-    def impose(self) -> None:
-        """Hold the present process to the limits that the kernel knows; `wall` is watched from outside."""
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        size = pages * resource.getpagesize() + self.memory
+    def impose(self, start: int) -> None:
+        """
+        Hold the present process to the limits that the kernel knows; `wall` is watched from outside.
+
+        `start` is the address space that it has without foreign code, in bytes.
+        """
+        size = start + self.memory
         resource.setrlimit(resource.RLIMIT_AS, (size, size + SPARE))
         resource.setrlimit(resource.RLIMIT_CPU, (self.cpu, self.cpu))
         resource.setrlimit(resource.RLIMIT_FSIZE, (self.output, self.output))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def address_space() -> int:
+    """Return the bytes of address space that the present process has."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
 
 
 def relent() -> None:

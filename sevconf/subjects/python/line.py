@@ -6,13 +6,15 @@ in): a frame can't make its reader run or import anything else.
 """
 
 import io
+import os
 import pickle
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 #: Length of what follows, in bytes.
 _HEADER = struct.Struct("!I")
@@ -22,7 +24,7 @@ LARGEST = 64 << 20
 _GULP = 1 << 16
 
 
-class NotOurs(Exception):
+class LineError(Exception):
     """What came over the line is nothing that the other end of it sends."""
 
 
@@ -52,10 +54,17 @@ class Failure:
 
 
 class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
+    #: Kinds that were found to be in order.
+    _known: ClassVar[dict[tuple[str, str], type]] = {}
+
+    def find_class(self, module: str, name: str) -> type:
+        known = self._known.get((module, name))
+        if known is not None:
+            return known
         if module.startswith("sevconf.") and "." not in name:
             found = super().find_class(module, name)
             if isinstance(found, type) and (issubclass(found, Enum | Exception) or is_dataclass(found)):
+                self._known[module, name] = found
                 return found
         raise pickle.UnpicklingError(f"{module}.{name} has no business on this line")
 
@@ -71,13 +80,13 @@ def unpacked(data: bytes) -> Any:
     Read the content of a frame.
 
     Raises:
-        NotOurs: it is none.
+        LineError: it is none.
 
     """
     try:
         return _Reader(io.BytesIO(data)).load()
     except Exception as error:
-        raise NotOurs(f"{type(error).__name__}: {error}") from error
+        raise LineError(f"{type(error).__name__}: {error}") from error
 
 
 class Inbox:
@@ -95,19 +104,26 @@ class Inbox:
         Yield the values that are complete.
 
         Raises:
-            NotOurs: a frame that nobody sends.
+            LineError: a frame that nobody sends.
 
         """
         while len(self._bytes) >= _HEADER.size:
             (length,) = _HEADER.unpack_from(self._bytes)
             if length > LARGEST:
-                raise NotOurs(f"a frame of {length} bytes")
+                raise LineError(f"a frame of {length} bytes")
             end = _HEADER.size + length
             if len(self._bytes) < end:
                 return
             data = bytes(self._bytes[_HEADER.size : end])
             del self._bytes[:end]
             yield unpacked(data)
+
+
+def drain(source: int) -> Iterator[bytes]:
+    """Yield what lies in a pipe that does not block."""
+    with suppress(BlockingIOError):
+        while piece := os.read(source, _GULP):
+            yield piece
 
 
 def gulp(source: socket.socket) -> bytes:

@@ -14,9 +14,7 @@ import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -24,6 +22,7 @@ from typing import get_args
 from sevconf.contract import BlockDriver, QueueingBlockDriver
 from sevconf.contract.driver import DeviceKind, Role
 from sevconf.errors import UsageError
+from sevconf.subjects.near import near
 from sevconf.subjects.python import words
 from sevconf.subjects.python.guarded import methods
 
@@ -51,12 +50,6 @@ class Description:
     queueing: bool
     package: str = ""
     version: str = ""
-
-
-def near(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return a hint that names what may have been meant."""
-    matches = get_close_matches(word, tuple(known), n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(matches)}?" if matches else otherwise
 
 
 def origin_of(name: str) -> Origin:

@@ -45,7 +45,7 @@ def _blocks(lba: int, count: int) -> str:
 
 
 def act_within(trace: Trace, asked: str) -> str:
-    """Say what foreign code was about: the notification function of its own that has not returned, or what was asked."""
+    """Say what foreign code was about: its notification function that has not returned, or what was asked."""
     ended: set[int] = set()
     for entry in reversed(tuple(trace)):
         if isinstance(entry, NotificationEnded):

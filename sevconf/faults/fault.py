@@ -1,0 +1,30 @@
+"""What a fault is: the reference machine with one bug, and the rules that must catch it."""
+
+from dataclasses import dataclass, fields
+
+from sevconf.model.parts import Parts
+from sevconf.vocabulary import Party
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    A one-bug machine.
+
+    `party` is whose bug it is, and the only party that the machine is judged as. `catches` are the rules that must fail
+    it; `collateral` are others that fail with them, each with the clause that it breaks too.
+    """
+
+    name: str
+    party: Party
+    parts: Parts
+    catches: tuple[str, ...]
+    collateral: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def bug(self) -> str:
+        """The bug in one line: what the docstring of the (last) exchanged part says first."""
+        reference = Parts()
+        pairs = ((getattr(self.parts, field.name), getattr(reference, field.name)) for field in fields(Parts))
+        exchanged = [part for part, original in pairs if part is not original]
+        return str(exchanged[-1].__doc__).strip().splitlines()[0]

@@ -1,0 +1,29 @@
+"""OS loaders with one bug each."""
+
+from sevconf.faults.fault import Fault
+from sevconf.model.os_loader import OsLoader
+from sevconf.model.parts import Parts
+from sevconf.vocabulary import EfiStatus, Party, Tpl
+
+
+class GivesUp(OsLoader):
+    """Calls ExitBootServices once, and gives up when it is refused."""
+
+    def tries_again(self) -> bool:
+        """Give up."""
+        return False
+
+
+class ExitsAtCallback(OsLoader):
+    """Calls ExitBootServices at TPL_CALLBACK."""
+
+    def boot(self) -> EfiStatus:
+        """Raise the level first."""
+        self.boot_services.raise_tpl(Tpl.CALLBACK)
+        return super().boot()
+
+
+FAULTS = (
+    Fault("gives-up", Party.OS_LOADER, Parts(loader=GivesUp), ("EBS-03",)),
+    Fault("exits-at-callback", Party.OS_LOADER, Parts(loader=ExitsAtCallback), ("EBS-04",)),
+)

@@ -1,0 +1,26 @@
+"""What suite and worker both know before they speak: the job, and a few marks."""
+
+from dataclasses import dataclass, field
+
+from sevconf.subjects.python.limits import Limits
+from sevconf.subjects.python.load import Origin
+from sevconf.vocabulary import MachineKind
+
+#: What the forker says when it is ready.
+READY = b"ready"
+#: Exit code of a worker that can no longer speak to the suite.
+MUTE = 75
+#: The facet of the last request: it asks whether the suite's code in the worker is still what it was.
+FAREWELL = "farewell"
+#: Facets whose acts may let foreign code run; the others act on the machine alone.
+FOREIGN_FACETS = frozenset({"core", "driver", "loader", FAREWELL})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker is for: a machine of that kind and seed, or (kind None) to tell what is known of the class."""
+
+    origin: Origin
+    kind: MachineKind | None = None
+    seed: int = 0
+    limits: Limits = field(default_factory=Limits)

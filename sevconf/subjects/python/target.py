@@ -1,0 +1,79 @@
+"""A vendor's driver class as a target: it provides the driver, the reference machine the rest."""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+from sevconf.contract import Capability, Identity
+from sevconf.errors import ForeignFailure, Unsupported, UsageError
+from sevconf.subjects.python.job import Job
+from sevconf.subjects.python.limits import Limits
+from sevconf.subjects.python.line import Request
+from sevconf.subjects.python.load import Description, origin_of
+from sevconf.subjects.python.nursery import Nursery
+from sevconf.subjects.python.remote import Conversation, RemoteMachine
+from sevconf.vocabulary import MachineKind, Party, Revision
+
+
+class PythonTarget:
+    """
+    A class named `path.py:Class` or `module:Class`; making one imports it in a worker and looks whether it fits.
+
+    `nursery` is where workers come from, if somebody lends it; else the target has one of its own.
+
+    Raises:
+        UsageError: there is no such class, it doesn't fit the contract, or its import raises, hangs, exits or dies.
+
+    """
+
+    parties = frozenset({Party.DRIVER})
+    kinds = frozenset({MachineKind.NONE, MachineKind.SEV})
+    revision = Revision.UEFI_2_10
+
+    def __init__(self, name: str, *, limits: Limits | None = None, nursery: Nursery | None = None) -> None:
+        self._origin = origin_of(name)
+        self._limits = limits or Limits()
+        self._own = nursery is None
+        self._nursery = nursery or Nursery(self._origin.name)
+        try:
+            self._description = self._describe()
+        except BaseException:
+            self.close()
+            raise
+
+    def _describe(self) -> Description:
+        conversation = Conversation(self._nursery, Job(self._origin, limits=self._limits))
+        try:
+            description = conversation.answer(Request("driver", "", {}, "be imported"))
+        except ForeignFailure as failure:
+            raise UsageError(f"{self._origin.name} cannot be imported: it {failure.how}") from failure
+        finally:
+            conversation.close()
+        if not isinstance(description, Description):
+            raise UsageError(f"{self._origin.name} cannot be imported: it answers for its worker")
+        return description
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """All of the reference's, but what a foreign driver decides for itself."""
+        without = {Capability.HANDLER_TPL}
+        if not self._description.queueing:
+            without.add(Capability.WRITE_IN_FLIGHT)
+        return frozenset(Capability) - without
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What is judged: the file that has the class."""
+        sha256 = hashlib.sha256(Path(self._description.file).read_bytes()).hexdigest()
+        return Identity(self._origin.name, "python", sha256, self._description.package, self._description.version)
+
+    def open(self, kind: MachineKind, seed: int) -> RemoteMachine:
+        """Return a fresh machine, in a fresh worker."""
+        if kind not in self.kinds:
+            raise Unsupported(f"the target has no machine of kind {kind.value}")
+        return RemoteMachine(self._nursery, Job(self._origin, kind, seed, self._limits))
+
+    def close(self) -> None:
+        """End the nursery, unless it was lent."""
+        if self._own:
+            self._nursery.close()

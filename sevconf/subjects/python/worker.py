@@ -1,0 +1,185 @@
+"""
+One worker: a process of its own with a whole machine and one foreign driver in it, serving the suite's requests.
+
+It is made by fork and ends by being killed, with its whole process group. Foreign code has no terminal here: it reads
+nothing, and what it writes goes to a file of limited size.
+"""
+
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from ctypes import CDLL
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+
+from sevconf.contract import BlockDriver, BootServices, GuestMemory, PciIo, QueueingBlockDriver
+from sevconf.errors import ForeignFailure, LostContact, UsageError
+from sevconf.model.machine import ReferenceMachine
+from sevconf.model.parts import Parts
+from sevconf.subjects.python import words
+from sevconf.subjects.python.border import Border
+from sevconf.subjects.python.fingerprint import Fingerprint
+from sevconf.subjects.python.guarded import judged, offered
+from sevconf.subjects.python.job import FAREWELL, MUTE, Job
+from sevconf.subjects.python.line import Answer, Failure, Inbox, Request, gulp, packed, unpacked
+from sevconf.subjects.python.load import class_of, describe
+from sevconf.subjects.reference import ReferenceFacets
+from sevconf.trace import Entry
+from sevconf.vocabulary import MachineKind
+
+_PR_SET_PDEATHSIG = 1
+
+#: The call by which Linux lets a process choose what happens when others end.
+prctl = CDLL(None).prctl
+
+
+class Speaker:
+    """The worker's end of the line; without a line there is no worker."""
+
+    def __init__(self, line: int, record: int) -> None:
+        self._end = socket.socket(fileno=line)
+        self._record = record
+        self._inbox = Inbox()
+
+    def say(self, value: object) -> None:
+        """Send a value."""
+        frame = packed(value)
+        try:
+            self._end.sendall(frame)
+        except OSError:
+            os._exit(MUTE)
+
+    def note(self, entry: Entry) -> None:
+        """Send an entry of the trace: it is out of this process at once, whatever happens to it."""
+        frame = packed(entry)
+        try:
+            while frame:
+                frame = frame[os.write(self._record, frame) :]
+        except OSError:
+            os._exit(MUTE)
+
+    def fail(self, error: BaseException) -> None:
+        """Send what ends this worker."""
+        self.say(Failure(error, fatal=True))
+
+    def requests(self) -> Iterator[Request]:
+        """Yield requests until the suite goes away."""
+        while piece := gulp(self._end):
+            self._inbox.feed(piece)
+            yield from self._inbox.take()
+
+    def close(self) -> None:
+        """Let go of the line, as a process that foreign code forks here must."""
+        self._end.close()
+        os.close(self._record)
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What every worker gets from its forker: its process id, its size in bytes, the fingerprint of its code."""
+
+    parent: int
+    size: int
+    fingerprint: Fingerprint
+
+
+def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
+    """Be a worker from the fork on, until killed; its descriptors are line, trace and output."""
+    line, record, output = descriptors
+    speaker = Speaker(line, record)
+    try:
+        os.setsid()
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != birth.parent:
+            os._exit(MUTE)
+        for descriptor in (1, 2):
+            os.dup2(output, descriptor)
+        os.close(output)
+        for stream in (sys.stdout, sys.stderr):
+            cast("Any", stream).reconfigure(line_buffering=True, errors="backslashreplace")
+        sys.dont_write_bytecode = True
+        random.seed(job.seed)
+        os.register_at_fork(after_in_child=speaker.close)
+        job.limits.impose(birth.size)
+        if job.kind is None:
+            _tell_class(job, speaker)
+        else:
+            _serve(job, job.kind, speaker, birth.fingerprint)
+    except BaseException as error:  # noqa: BLE001 -- the suite judges it; where it was told already, this comes second
+        speaker.fail(LostContact(job.origin.name, f"the worker raised {words.exception(error)}"))
+    finally:
+        os._exit(MUTE)
+
+
+def _tell_class(job: Job, speaker: Speaker) -> None:
+    try:
+        speaker.say(Answer(describe(job.origin)))
+    except UsageError as error:
+        speaker.fail(error)
+    except BaseException as error:  # noqa: BLE001 -- a metaclass or property of the class may raise anything
+        speaker.fail(UsageError(f"{job.origin.name} cannot be looked at: {words.exception(error)}"))
+
+
+def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint) -> None:
+    border = Border(job.origin.culprit, job.limits, speaker.fail)
+    border.asked = "be imported"
+    vendor = border.out(class_of, job.origin)
+
+    def driver(boot_services: BootServices, pci_io: PciIo, memory: GuestMemory) -> BlockDriver:
+        services = (
+            offered(BootServices, "boot_services", boot_services, border),
+            offered(PciIo, "pci_io", pci_io, border),
+            offered(GuestMemory, "memory", memory, border),
+        )
+        protocol = QueueingBlockDriver if hasattr(vendor, "submit_write") else BlockDriver
+        return cast("BlockDriver", judged(protocol, border.out(vendor, *services), border))
+
+    driver.__name__ = job.origin.class_name
+    facets = ReferenceFacets(ReferenceMachine(kind, job.seed, Parts(driver=driver)))
+    border.trace = facets.trace
+    facets.trace.listen(speaker.note)
+    speaker.say(Answer(None))
+    for request in speaker.requests():
+        _answer(request, facets, border, speaker, fingerprint)
+
+
+def _answer(
+    request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker, fingerprint: Fingerprint
+) -> None:
+    border.asked = request.act
+    try:
+        if request.facet == FAREWELL:
+            _check(fingerprint, border)
+            answer: Answer | Failure = Answer(None)
+        else:
+            act = getattr(getattr(facets, request.facet), request.method)
+            answer = Answer(act(**request.arguments))
+    except BaseException as error:  # noqa: BLE001 -- the suite judges it
+        with suppress(ForeignFailure):
+            _check(fingerprint, border)
+        answer = Failure(_portable(error, border.culprit), fatal=False)
+    if border.failure is None:
+        speaker.say(answer)
+
+
+def _check(fingerprint: Fingerprint, border: Border) -> None:
+    changes = fingerprint.changes()
+    if changes:
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        how = f"changes the suite's own code in its worker: {', '.join(changes[:3])}{more}"
+        border.fail(ForeignFailure(border.culprit, border.asked, how))
+
+
+def _portable(error: BaseException, culprit: str) -> BaseException:
+    """Return an exception of the suite's families as it is, if it can travel; any other one as an error of ours."""
+    try:
+        content = packed(error)[4:]
+        if type(unpacked(content)) is type(error):
+            return error
+    except Exception as problem:  # noqa: BLE001 -- whatever keeps it from travelling
+        del problem
+    return LostContact(culprit, f"the model raised {words.exception(error)}")

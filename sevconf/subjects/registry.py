@@ -1,0 +1,75 @@
+"""Targets by name; each loads what it needs when it is asked for, so that naming one costs nothing."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from sevconf.contract import Target
+from sevconf.errors import UsageError
+from sevconf.subjects.near import near
+
+if TYPE_CHECKING:
+    from sevconf.faults.fault import Fault
+
+_FAULTY = "faulty:"
+
+#: Names of the model's own machines.
+_OWN = {
+    "reference": "the reference machine, which conforms",
+    "shuffled": "the reference with every freedom that UEFI leaves drawn from the seed",
+}
+#: Names of foreign code.
+_FOREIGN = {
+    "FILE.py:CLASS": "a vendor's driver class in a Python file",
+    "MODULE:CLASS": "a vendor's driver class in an importable Python module",
+}
+#: What to do about a name that is none.
+_KNOWN = "`sevconf list targets` shows what can be judged"
+#: Names that are spoken for, and not built yet.
+_TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+|firmware:.+|ovmf|u-boot", re.IGNORECASE)
+
+
+def resolve(name: str) -> Target:
+    """
+    Return the target of that name; whoever asks closes it.
+
+    Raises:
+        UsageError: there is none, or it cannot be judged.
+
+    """
+    if name in _OWN:
+        from sevconf.subjects.reference import ReferenceTarget, shuffled  # noqa: PLC0415 -- the model takes a while
+
+        return shuffled() if name == "shuffled" else ReferenceTarget()
+    if name.startswith(_FAULTY):
+        return _faulty(name.removeprefix(_FAULTY))
+    if _TO_COME.fullmatch(name):
+        raise UsageError(f"the target {name!r} is not supported by this version", hint=_KNOWN)
+    if ":" in name:
+        from sevconf.subjects.python.target import PythonTarget  # noqa: PLC0415 -- starts processes
+
+        return PythonTarget(name)
+    if name.endswith(".py"):
+        raise UsageError(f"expected a class with the file {name}", hint=f"name it: {name}:CLASS")
+    raise UsageError(f"there is no target {name!r}", hint=near(name, _OWN) or _KNOWN)
+
+
+def _catalogue() -> "Mapping[str, Fault]":
+    from sevconf.faults import CATALOGUE  # noqa: PLC0415 -- the machines need the model
+
+    return CATALOGUE
+
+
+def _faulty(name: str) -> Target:
+    from sevconf.subjects.reference import ReferenceTarget  # noqa: PLC0415 -- the model takes a while
+
+    faults = _catalogue()
+    if name not in faults:
+        raise UsageError(f"there is no faulty machine {name!r}", hint=near(name, faults) or _KNOWN)
+    return ReferenceTarget(f"{_FAULTY}{name}", faults[name].parts)
+
+
+def names() -> tuple[tuple[str, str], ...]:
+    """Return every name that can be judged, or its form, with what it stands for."""
+    faulty = {f"{_FAULTY}{name}": fault.bug for name, fault in _catalogue().items()}
+    return tuple({**_OWN, **faulty, **_FOREIGN}.items())

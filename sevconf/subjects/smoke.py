@@ -1,0 +1,97 @@
+"""
+The minimum that shows that a target can be judged at all, before any judgement.
+
+On every kind of machine that the target has, the machine opens, its driver starts, and it leaves a trace. On one of
+them at least the whole story holds: a block that is written through the driver lies on the medium and reads back, the
+OS loader takes the machine over, and an exit handler really ran, if there is one. What fails on some kinds only is the
+rules' business, and they say more about it than a smoke test can.
+"""
+
+from collections.abc import Iterator
+
+from sevconf.contract import Capability, Machine, Target
+from sevconf.contract.disk import BLOCK
+from sevconf.errors import CannotStart, ForeignFailure
+from sevconf.trace import EventCreated, party_of
+from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EventGroup, MachineKind, Party
+
+#: Seed of the machines.
+_SEED = 0
+#: Where the block goes, and what is in it.
+_LBA = 5
+_CONTENT = bytes(range(256)) * (BLOCK // 256)
+#: Kinds of target that are the suite's own when they have no bug.
+_OURS = frozenset({"reference", "shuffled"})
+
+
+def smoke(target: Target) -> None:
+    """
+    Try the target.
+
+    Raises:
+        ForeignFailure: foreign code failed: it raised, hung or died, or got nowhere on any kind of machine.
+        SevconfError: the same of our own.
+
+    """
+    stories = {kind: _story(target, kind) for kind in sorted(target.kinds, key=lambda kind: kind.value)}
+    failures = {kind: failure for kind, failure in stories.items() if failure is not None}
+    if failures and len(failures) == len(stories):
+        culprit, act, how = next(iter(failures.values()))
+        on = ", ".join(kind.value for kind in failures)
+        raise _blame(target, culprit, act, f"{how} (on every kind of machine: {on})")
+
+
+def _blame(target: Target, culprit: str, act: str, how: str) -> Exception:
+    if target.identity.name in _OURS:
+        return CannotStart(target.identity.name, f"{culprit} {how}, while it was asked to {act}")
+    return ForeignFailure(culprit, act, how)
+
+
+def _story(target: Target, kind: MachineKind) -> tuple[str, str, str] | None:
+    """Play the whole story; returns culprit, act and what happened instead of what had to, if something did."""
+    machine = target.open(kind, _SEED)
+    try:
+        failure = next(_steps(target, machine), None)
+        if not len(machine.trace):
+            raise CannotStart(target.identity.name, f"a machine of kind {kind.value} leaves no trace")
+    finally:
+        machine.close()
+    return failure
+
+
+def _steps(target: Target, machine: Machine) -> Iterator[tuple[str, str, str]]:
+    if Capability.BLOCK_DRIVER in target.capabilities:
+        yield from _block(machine)
+    if Capability.OS_LOADER in target.capabilities:
+        yield from _exit(machine)
+
+
+def _block(machine: Machine) -> Iterator[tuple[str, str, str]]:
+    status = machine.driver.start()
+    if status.is_error:
+        yield _driver(machine), "start", f"returns {status}"
+    status = machine.driver.write(_LBA, _CONTENT)
+    if status.is_error:
+        yield _driver(machine), f"write block {_LBA}", f"returns {status}"
+    if machine.driver.medium(_LBA, 1) != _CONTENT:
+        yield _driver(machine), f"write block {_LBA}", "returns, and something else lies on the medium"
+    status, data = machine.driver.read(_LBA, 1)
+    if status.is_error or data != _CONTENT:
+        yield _driver(machine), f"read block {_LBA}", f"returns {status} and not what was written there"
+
+
+def _exit(machine: Machine) -> Iterator[tuple[str, str, str]]:
+    status = machine.loader.boot()
+    trace = machine.trace
+    if status.is_error:
+        call = next(iter(trace.calls("ExitBootServices")), None)
+        yield "os-loader" if call is None else call.actor, "take the machine over", f"ends with {status}"
+    group = EventGroup.EXIT_BOOT_SERVICES.value
+    waiting = [e for e in trace.of(EventCreated) if e.group == group and e.type & EVT_NOTIFY_SIGNAL]
+    if waiting and not trace.handlers():
+        yield Party.CORE.value, "signal the ExitBootServices group", f"runs no handler, though there are {len(waiting)}"
+
+
+def _driver(machine: Machine) -> str:
+    actors = (entry.actor for entry in machine.trace if party_of(entry.actor) == Party.DRIVER.value)
+    return next(actors, Party.DRIVER.value)
