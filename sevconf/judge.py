@@ -155,7 +155,7 @@ class Trial:
             return record
         if record.verdict not in (Verdict.ERROR, Verdict.TARGET_FAILED):
             hash_ = digest(self._machine.trace, self.row.id)
-            record = replace(record, breaches=self._charged(), trace=hash_)
+            record = replace(record, breaches=self._charged(), trace_sha256=hash_)
         if self.setting.traces is not None:
             lines = encode(self._machine.trace, self.row.id)
             path = self.setting.traces / trace_file(self.row.id)
@@ -197,7 +197,7 @@ class Trial:
             expected=found.expected,
             observed=found.observed,
             culprit=found.culprit,
-            excerpt=proof(self._machine.trace, found.steps) if self._machine is not None else (),
+            trace=proof(self._machine.trace, found.steps) if self._machine is not None else (),
         )
 
     def _failed(self, error: BaseException) -> RowRecord:
@@ -218,7 +218,7 @@ class Trial:
             expected=breach.expected,
             observed=breach.observed,
             culprit=breach.culprit,
-            excerpt=proof(trace, breach.steps),
+            trace=proof(trace, breach.steps),
             consequences=excerpt(trace, breach.consequences[:EXCERPT_LINES]),
         )
 

@@ -253,7 +253,7 @@ def levels_kept(machine: Machine, monitored: Monitored) -> None:
 
 @given(parsers.re(r"an IOMMU driver whose exit handler is queued at (?P<tpl>TPL_\w+)"), converters={"tpl": TPL})
 def iommu_level(machine: Machine, tpl: Tpl) -> None:
-    """Set-up: the IOMMU driver's handler."""
+    """Machine: the IOMMU driver's handler."""
     machine.setup.iommu_handler(tpl)
 
 

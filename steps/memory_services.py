@@ -1,20 +1,18 @@
 """Sentences on memory services and the MapKey, and on what exit handlers make of them."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
 from sevconf.monitors import Breach, control, exit_window, judge, judge_breaches
 from sevconf.trace import MapChanged, MappingEnded, NotificationBegan, party_of
-from sevconf.vocabulary import EfiStatus, Gva, MemoryType, Party
+from sevconf.vocabulary import PAGE_SIZE, EfiStatus, Gva, MemoryType, Party
 
 from .values import Scene
 
 Monitored = Callable[[str], tuple[Breach, ...]]
-
-#: Bytes of an EFI_MEMORY_DESCRIPTOR's page.
-_PAGE = 4096
 
 
 @given("the current MapKey is known")
@@ -52,7 +50,7 @@ def somebody_acts(machine: Machine, scene: Scene, act: str) -> None:
         "allocates more pages than exist": lambda: core.allocate_pages(1 << 40)[0],
         "allocates one persistent page": lambda: core.allocate_pages(1, MemoryType.PERSISTENT)[0],
         "frees a page that is free": free_page_twice,
-        "frees half a page": lambda: core.free_pages(Gva(page + _PAGE // 2), 1),
+        "frees half a page": lambda: core.free_pages(Gva(page + PAGE_SIZE // 2), 1),
         "frees a pool buffer twice": free_pool_twice,
     }
     scene.notes["status"] = acts[act]()
@@ -68,7 +66,7 @@ def key_moved(machine: Machine, scene: Scene) -> None:
         expected=f"the MapKey is not {scene.notes['key']:#x} any more",
         observed=f"it is still {key:#x}",
         culprit="core",
-        steps=tuple(e.step for e in machine.trace.of(MapChanged))[-1:] + (len(machine.trace),),
+        steps=(*[e.step for e in machine.trace.of(MapChanged)][-1:], len(machine.trace)),
     )
 
 
@@ -147,7 +145,7 @@ def fits(machine: Machine, scene: Scene) -> None:
 def no_overlap(machine: Machine) -> None:
     """Memory map: its ranges."""
     ranges = sorted(machine.core.memory_map()[1].descriptors, key=lambda d: d.start)
-    wrong = [f"{b.start:#x}" for a, b in zip(ranges, ranges[1:], strict=False) if b.start < a.end]
+    wrong = [f"{b.start:#x}" for a, b in pairwise(ranges) if b.start < a.end]
     judge(
         not wrong and all(d.pages > 0 for d in ranges),
         expected="no range begins inside another, and none is empty",

@@ -81,13 +81,13 @@ def test_a_nonconformance_is_a_proof(trial: Trial) -> None:
     """Its record carries what was expected, what was observed, whom to blame and the steps that show it."""
     record = trial.finish(Nonconformance("it rests", "it runs", "driver:fake", (2,)), 0)
     assert (record.expected, record.culprit) == ("it rests", "driver:fake")
-    assert record.excerpt[0].startswith(">     2  TPL_APPLICATION")
+    assert record.trace[0].startswith(">     2  TPL_APPLICATION")
 
 
 def test_foreign_failures_name_the_culprit_and_no_trace(trial: Trial) -> None:
     """A failed target is named, and its trace, which may differ from run to run, is not hashed."""
     record = trial.finish(ForeignFailure("driver:fake", "start", "hung"), 0)
-    assert (record.culprit, record.trace, record.breaches) == ("driver:fake", None, ())
+    assert (record.culprit, record.trace_sha256, record.breaches) == ("driver:fake", None, ())
 
 
 def test_where_an_error_of_ours_is(trial: Trial) -> None:
@@ -163,7 +163,7 @@ def test_breaches_go_to_the_monitors_rule(trial: Trial, watch: Callable[..., Non
     (breach,) = record.breaches
     assert record.verdict is Verdict.PASSED
     assert (breach.rule, breach.row) == ("EVT-01", ROW)
-    assert breach.excerpt[0].startswith(">")
+    assert breach.trace[0].startswith(">")
     assert len(breach.consequences) == 1
 
 
@@ -226,7 +226,7 @@ def test_traces_are_kept(setting: Setting, tmp_path: Path) -> None:
     record = _acted(replace(setting, traces=tmp_path)).finish(None, 0)
     row, trace = decode((tmp_path / "EVT-01.1{on=none}.jsonl").read_text().splitlines())
     assert (row, len(trace)) == (ROW, 2)
-    assert record.trace is not None
+    assert record.trace_sha256 is not None
 
 
 def test_trace_files_have_names_that_files_can_have() -> None:

@@ -3,8 +3,8 @@ Feature: Accesses that are private whatever the C-bit says
 
   @SEV-03 @memory @beyond-uefi @T02 @on-sev @needs-guest-memory
   Rule: Instruction fetches and page-table walks are private, whatever the C-bit says
-    Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst; AMD64 Architecture Programmer's Manual, volume 2,
-    15.34.
+    Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: instruction pages and guest page tables
+    are always treated as private.
 
     @SEV-03.1
     Scenario Outline: The guest fetches what it wrote

@@ -4,8 +4,8 @@ Feature: What the C-bit does, and when
 
   @SEV-01 @memory @beyond-uefi @T01 @on-sev @needs-guest-memory @needs-dram-dump
   Rule: Clearing the C-bit exposes nothing until the guest rewrites the bytes through it
-    Source: AMD64 Architecture Programmer's Manual, volume 2, 15.34; EDK II OvmfPkg/IoMmuDxe, which copies after every
-    change of the C-bit for this reason.
+    Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted when they are written
+    to DRAM; EDK II OvmfPkg/IoMmuDxe, which copies after every change of the C-bit for this reason.
 
     @SEV-01.1
     Scenario: The C-bit is cleared and nothing is written
@@ -31,7 +31,8 @@ Feature: What the C-bit does, and when
 
   @SEV-02 @memory @beyond-uefi @T02 @on-sev @needs-guest-memory
   Rule: The C-bit of the entry that covers the Gva decides each data access, also where two Gvas share a page
-    Source: AMD64 Architecture Programmer's Manual, volume 2, 15.34: the C-bit is part of the translation, not of memory.
+    Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: a page is encrypted through a page-table
+    entry whose encryption bit is set; the bit is part of the translation, not of memory.
 
     @SEV-02.1
     Scenario Outline: What one entry wrote, another reads as its own C-bit says
@@ -52,8 +53,8 @@ Feature: What the C-bit does, and when
 
   @SEV-09 @memory @beyond-uefi @T02 @on-sev @needs-guest-memory
   Rule: A changed C-bit takes effect only when the old translation has left the TLB
-    Source: AMD64 Architecture Programmer's Manual, volume 2, 5.5 "Translation-Lookaside Buffer": software flushes stale
-    entries; EDK II OvmfPkg/Library/BaseMemEncryptSevLib does so after each change.
+    Source: EDK II OvmfPkg/Library/BaseMemEncryptSevLib/X64/PeiDxeVirtualMemory.c, SetMemoryEncDec: it flushes the TLB
+    after each change of an entry.
 
     @SEV-09.1
     Scenario Outline: The guest writes after the entry was changed

@@ -3,8 +3,8 @@ Feature: The last write decides
 
   @SEV-05 @memory @beyond-uefi @T03 @on-sev @needs-guest-memory @needs-dram-dump
   Rule: What the host can read depends on the last write, not on the C-bit of today
-    Source: AMD64 Architecture Programmer's Manual, volume 2, 15.34. A device is a third writer: what it wrote is plain to
-    the host whatever the C-bit says.
+    Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted when they are written
+    to DRAM. A device is a third writer: what it wrote is plain to the host whatever the C-bit says.
 
     @SEV-05.1
     Scenario Outline: Three writers, two C-bits of today
@@ -24,8 +24,7 @@ Feature: The last write decides
 
   @SEV-06 @memory @beyond-uefi @T03 @on-sev @needs-guest-memory
   Rule: What a write spoils for a reader of the other kind is the 16-byte block, no more and no less
-    Source: AMD64 Architecture Programmer's Manual, volume 2, 7.10: memory is encrypted by AES-128, so by blocks of 16
-    bytes.
+    Source: FIPS 197: AES, by which SEV encrypts memory, works on blocks of 16 bytes.
 
     @SEV-06.1
     Scenario Outline: A device writes one byte into a page that the guest wrote with the C-bit set

@@ -3,7 +3,8 @@ Feature: Changing page tables
 
   @SEV-07 @memory @beyond-uefi @T25 @on-sev @needs-guest-memory @needs-dram-dump
   Rule: An OS that switches to page tables of its own mends nothing: only a write through C=1 encrypts
-    Source: AMD64 Architecture Programmer's Manual, volume 2, 15.34.
+    Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted when they are written
+    to DRAM, not when a page table changes.
 
     @SEV-07.1
     Scenario: The attacker still reads what was in plaintext

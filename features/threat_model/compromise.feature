@@ -6,8 +6,8 @@ Feature: The moment of compromise
 
   @TM-01 @memory @beyond-uefi @T11 @on-sev @needs-guest-memory @needs-dram-dump
   Rule: From the moment of compromise the attacker reads every byte of DRAM as it lies
-    Source: AMD64 Architecture Programmer's Manual, volume 2, 15.34: encryption happens on the guest's way to DRAM, and
-    only there; the host reads what lies in DRAM.
+    Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted on the guest's way
+    to DRAM, and only there; the host reads what lies in DRAM.
 
     @TM-01.1
     Scenario Outline: The attacker finds what lies in plaintext, whoever wrote it
@@ -29,8 +29,9 @@ Feature: The moment of compromise
 
   @TM-02 @iommu-driver @beyond-uefi @T12 @on-sev @needs-dma-client @needs-dram-dump
   Rule: That the host has destroyed its own copy excuses no residue in guest memory
-    Source: AMD64 Architecture Programmer's Manual, volume 2, 15.34. A secret that the host sent on and wiped, or wrote to
-    an image that is detached and whose key is gone, is lost to the attacker unless the guest's memory still holds it.
+    Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: DMA goes through shared memory, which the
+    host reads. A secret that the host sent on and wiped, or wrote to an image that is detached and whose key is gone, is
+    lost to the attacker unless the guest's memory still holds it.
 
     @TM-02.1
     Scenario Outline: A transmitted secret does not outlive its mapping, though the host consumed it

@@ -61,7 +61,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class EventSpec:
-    """An event to create: its name in the trace, and what CreateEvent or (with a group, or on request) CreateEventEx takes."""
+    """An event to create: its name in the trace, and what CreateEvent or CreateEventEx (for a group) takes."""
 
     name: str
     type: int
@@ -303,7 +303,7 @@ class SetupFacet(Protocol):
         ...
 
     def deferring_driver(self, *, tpl: Tpl) -> None:
-        """Put in place a disk driver that halts its disk in a private event at TPL_CALLBACK, as the IOMMU driver does."""
+        """Put a disk driver in place that halts its disk in a private event at TPL_CALLBACK, signaled at `tpl`."""
         ...
 
 

@@ -4,7 +4,7 @@ The path of a bus master to DRAM.
 Under SEV every DMA is in the clear: the device reads and writes DRAM as it lies, whatever any C-bit says. Nothing
 faults; what was not opened for it is ciphertext.
 
-Spec: AMD64 Architecture Programmer's Manual volume 2, 15.34.
+Spec: Linux `Documentation/arch/x86/amd-memory-encryption.rst`: DMA inside the guest goes through shared memory.
 """
 
 from sevconf.model.encrypted_ram import EncryptedRam
@@ -34,4 +34,4 @@ class Bus:
             self._ram.write_host(Gpa(address), data)
 
     def _inside(self, address: int, length: int) -> bool:
-        return 0 <= address and address + length <= self._ram.size
+        return address >= 0 and address + length <= self._ram.size

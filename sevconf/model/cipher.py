@@ -3,14 +3,13 @@ The memory cipher: what a guest access through C=1 does to the bytes on their wa
 
 Every 16-byte block at physical address pa is encrypted alone, C = AES(P xor T(pa)) xor T(pa), the XEX form of AES-128.
 The tweak T is linear over the address: T(pa) is the XOR of one 16-byte constant t_i for each set bit i >= 4 of pa.
-AMD publishes neither the mode nor the constants; this form is what published analyses measured on real machines. The
-constants here are derived from the key, so that the same key gives the same DRAM, byte for byte. What the suite rests
-on does not depend on them: a block is lost or kept whole, and equal plaintext at two addresses looks different.
+The exact mode and constants of a processor are its own; this form is the model's choice, and its constants are derived
+from the key, so that the same key gives the same DRAM, byte for byte. What the suite rests on does not depend on them:
+a block is lost or kept whole, and equal plaintext at two addresses looks different.
 
-Spec: AMD64 Architecture Programmer's Manual volume 2, 15.34 "Secure Encrypted Virtualization" (that memory is
-encrypted, with a key per guest); Z.-H. Du et al., "Secure Encrypted Virtualization is Unsecure", 2017 (a tweak of
-the physical address, XORed by address bit); L. Wilke et al., "SEVurity: No Security Without Integrity", IEEE S&P 2020
-(the XEX form, and T over the bits from 4 up).
+Spec: Linux `Documentation/arch/x86/amd-memory-encryption.rst` (memory is encrypted, with a key per guest); FIPS 197
+(AES, blocks of 16 bytes); Z.-H. Du et al., "Secure Encrypted Virtualization is Unsecure", 2017 (the physical address
+is a tweak).
 
 Left out: the real constants; host-physical addresses (the guest-physical address stands for them, as long as the host
 moves no page). That equal plaintext gives equal ciphertext at one address is real, and kept.

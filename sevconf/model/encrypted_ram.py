@@ -6,7 +6,7 @@ cipher is a bijection on 16-byte blocks, so to edit one form and to forget the o
 change, encrypt and write back block by block: of the other form only the touched blocks differ. Forms are converted
 when somebody looks, `dump` included, so nobody can tell the difference.
 
-Spec: AMD64 Architecture Programmer's Manual volume 2, 15.34 "Secure Encrypted Virtualization".
+Spec: Linux `Documentation/arch/x86/amd-memory-encryption.rst`.
 
 Left out: caches (an access reaches DRAM before the next one begins, whatever its C-bit); the host moving a page to
 another address; SEV-SNP's page states, under which the host could not write private pages.

@@ -1,7 +1,7 @@
 """
 The guest's CPU as drivers and firmware use it: loads and stores, recorded with the C-bit that was in effect.
 
-Spec: AMD64 Architecture Programmer's Manual volume 2, 15.34 "Secure Encrypted Virtualization"; for `set_cbit` EDK II
+Spec: Linux `Documentation/arch/x86/amd-memory-encryption.rst`; for `set_cbit` EDK II
 `OvmfPkg/Library/BaseMemEncryptSevLib`, which changes entries and then flushes the TLB.
 """
 

@@ -4,7 +4,7 @@ The host: it keeps its promises until it is compromised, and from then on an att
 What it sees is DRAM as it lies, and the devices that it plays. A search looks for secrets: bytes that the suite made
 and that occur nowhere else, so that a run of 32 of them can't be there by chance.
 
-Spec: the threat model, `features/threat_model`; AMD64 Architecture Programmer's Manual volume 2, 15.34.
+Spec: the threat model, `features/threat_model`; Linux `Documentation/arch/x86/amd-memory-encryption.rst`.
 Left out: a host that remaps, replays or compares ciphertext.
 """
 

@@ -5,8 +5,8 @@ A data access through a page with C=1 goes through the cipher, one with C=0 meet
 through the cipher. The TLB keeps every translation that an access used, by 4 KiB page, and goes on using it until it
 is flushed, whatever the page tables say by then. A page fault is a value, None or False, and leaves memory unchanged.
 
-Spec: AMD64 Architecture Programmer's Manual volume 2, 5.5 "Translation-Lookaside Buffer" and 15.34 "Secure Encrypted
-Virtualization" (the C-bit is for data; fetches and page walks are private).
+Spec: Linux `Documentation/arch/x86/amd-memory-encryption.rst` (instruction pages and guest page tables are private);
+EDK II `OvmfPkg/Library/BaseMemEncryptSevLib/X64/PeiDxeVirtualMemory.c`, SetMemoryEncDec (the TLB is flushed by hand).
 
 Left out: modes other than long mode; protection and privilege; a TLB that evicts, PCIDs and INVLPG; speculation.
 """

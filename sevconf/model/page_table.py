@@ -5,8 +5,8 @@ A walk reads its tables through C=1, whatever any C-bit says; only the C-bit of 
 table that somebody wrote through C=0 is therefore garbage to the walker, and a walk that meets an entry which is not
 present, points outside RAM or has a reserved bit set ends in a page fault: None.
 
-Spec: AMD64 Architecture Programmer's Manual volume 2, 5.3 "Long-Mode Page Translation" (format, reserved bits) and
-15.34 "Secure Encrypted Virtualization" (walks are private; the C-bit takes the place of an address bit).
+Spec: EDK II `OvmfPkg/Library/BaseMemEncryptSevLib/X64/VirtualMemory.h` (format, bits that must be zero); Linux
+`Documentation/arch/x86/amd-memory-encryption.rst` (guest page tables are private; CPUID names the C-bit's position).
 
 Left out: 1 GiB pages and five levels; protection (of the low and high attribute bits only P is judged); accessed and
 dirty bits; memory-mapped I/O, so that every address outside RAM counts as reserved.

@@ -50,7 +50,7 @@ class DmaAfterExit:
                     rule=self.rule,
                     expected=f"{dma.device} does no DMA once the exit handlers have run",
                     observed=f"it was started at step {started.get(dma.device, 0)} and not halted by step {done.step}, "
-                    f"when {done.phase.value}; at step {dma.step} {describe(dma)}",
+                    f"when {done.phase.value}; at step {dma.step} {describe(dma)}, so it uses memory that is the OS's now",
                     culprit=culprit,
                     steps=(started.get(dma.device, done.step), done.step, dma.step),
                     subject=dma.device,
@@ -94,6 +94,13 @@ def _teardowns_under_way(trace: Trace) -> Iterator[_Teardown]:
                 yield _Teardown(mapping, entry.step, began, tuple(e for e in pending if e not in own))
 
 
+def _first_use(trace: Trace, down: _Teardown) -> Dma | None:
+    """Return the first access of the device to what its mapping was."""
+    start, end = down.mapping.device, down.mapping.device + down.mapping.length
+    later = trace.of(Dma, since=down.step)
+    return next((d for d in later if d.device == down.mapping.bus_master and start <= d.address < end), None)
+
+
 def _inside_unmap(trace: Trace, step: int) -> bool:
     outer = trace.enclosing(trace.at(step))
     return any(isinstance(e, ServiceCall) and e.service == "PciIo.Unmap" for e in outer)
@@ -112,8 +119,8 @@ class TeardownTooEarly:
         for down in _teardowns_under_way(trace):
             device = down.mapping.bus_master
             if down.pending and device not in found:
-                used = next((d for d in trace.of(Dma, since=down.step) if d.device == device), None)
-                use = "" if used is None else f"; at step {used.step} {describe(used)}"
+                used = _first_use(trace, down)
+                use = "" if used is None else f"; at step {used.step} {describe(used)}, so it uses what is not there"
                 culprit = trace.at(down.step).actor
                 found[device] = Breach(
                     rule=self.rule,
@@ -144,8 +151,8 @@ class HaltTooLate:
             culprit = driver_of(trace, device)
             late = halted is not None and not halted.running and not down.pending
             if halted is not None and late and device not in found and party_of(culprit) == self.party.value:
-                used = next((d for d in trace.of(Dma, since=down.step) if d.device == device), None)
-                use = "" if used is None else f" and {describe(used)} at step {used.step}, before that"
+                used = _first_use(trace, down)
+                use = "" if used is None else f", so at step {used.step} {describe(used)}, which is not there any more"
                 found[device] = Breach(
                     rule=self.rule,
                     expected=f"{device} is halted by its driver's own exit handler",

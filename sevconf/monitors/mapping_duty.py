@@ -47,15 +47,15 @@ class ForeignCommonBuffer:
                 host, length = _number(entry, "host"), _number(entry, "length")
                 common = dict(entry.arguments).get("operation") == DmaOperation.COMMON_BUFFER.value
                 if common and not any(s <= host and host + length <= s + size for s, size in given.items()):
-                    found.append(
-                        Breach(
-                            rule=self.rule,
-                            expected="what is mapped as a common buffer came from AllocateBuffer",
-                            observed=f"at step {entry.step} {describe(entry)}; AllocateBuffer gave no such memory",
-                            culprit=entry.actor,
-                            steps=(entry.step,),
-                        )
+                    breach = Breach(
+                        rule=self.rule,
+                        expected="what is mapped as a common buffer came from AllocateBuffer",
+                        observed=f"at step {entry.step} {describe(entry)}; AllocateBuffer gave no such memory, so the "
+                        "IOMMU driver may be unable to open it",
+                        culprit=entry.actor,
+                        steps=(entry.step,),
                     )
+                    found.append(breach)
         return tuple(found)
 
 

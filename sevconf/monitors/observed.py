@@ -21,7 +21,7 @@ from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, Party
 
 @dataclass(frozen=True, slots=True)
 class ExitWindow:
-    """The steps from the accepted MapKey (`opened`) to the end of the last notification (`closed`); both are entries."""
+    """The steps from the accepted MapKey (`opened`) to the end of the last notification (`closed`)."""
 
     opened: int
     closed: int

@@ -25,8 +25,8 @@ from sevconf.verdict import Verdict
 SCHEMA = "sevconf-report/1"
 REPORT, TIMINGS, MARKDOWN, JUNIT = "report.json", "timings.json", "conformance.md", "junit.xml"
 
-_BREACH = {"excerpt": (), "consequences": ()}
-_ROW = {"expected": "", "observed": "", "culprit": "", "excerpt": (), "answer": "", "breaches": ()}
+_BREACH = {"trace": (), "consequences": ()}
+_ROW = {"expected": "", "observed": "", "culprit": "", "trace": (), "answer": "", "breaches": ()}
 
 
 def write_all(report: Report, records: Iterable[RowRecord], folder: Path) -> None:
@@ -69,7 +69,8 @@ def _fields(report: Report) -> dict[str, Any]:
 
 def _rule(rule: RuleReport) -> dict[str, Any]:
     fields = asdict(rule) | {"verdict": rule.verdict.value}
-    fields["rows"] = [_row(row) for row in rule.rows]
+    del fields["rows"]
+    fields["scenarios"] = [_row(row) for row in rule.rows]
     fields["breaches"] = [_breach(breach) for breach in rule.breaches]
     return fields
 
@@ -170,12 +171,13 @@ def _report(fields: Mapping[str, Any]) -> Report:
 
 
 def _read_rule(fields: Mapping[str, Any]) -> RuleReport:
+    others = {name: value for name, value in fields.items() if name != "scenarios"}
     return RuleReport(
         **{
-            **fields,
+            **others,
             "claims": tuple(fields["claims"]),
             "verdict": Verdict(fields["verdict"]),
-            "rows": tuple(row_from({**_ROW, **row}) for row in fields["rows"]),
+            "rows": tuple(row_from({**_ROW, **row}) for row in fields["scenarios"]),
             "breaches": tuple(breach_from({**_BREACH, **breach}) for breach in fields["breaches"]),
         }
     )

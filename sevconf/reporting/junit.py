@@ -57,7 +57,7 @@ def _result(
     if rule.apart:
         kind, word = Skipped, f"{rule.apart}: {word}"
     result = kind(_clean(f"{word}: {found.observed}"), word)
-    lines = (f"expected: {found.expected}", f"observed: {found.observed}", f"culprit: {found.culprit}", *found.excerpt)
+    lines = (f"expected: {found.expected}", f"observed: {found.observed}", f"culprit: {found.culprit}", *found.trace)
     if found.expected:
         result.text = _clean("\n".join(lines))
     return result

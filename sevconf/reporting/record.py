@@ -22,7 +22,7 @@ class BreachRecord:
     expected: str
     observed: str
     culprit: str
-    excerpt: tuple[str, ...] = ()
+    trace: tuple[str, ...] = ()
     consequences: tuple[str, ...] = ()
 
 
@@ -31,8 +31,9 @@ class RowRecord:
     """
     What became of one row.
 
-    `observed` says in words what decided it, for every verdict but passed. `answer` is what a row of an unspecified
-    rule found out. `trace` is the SHA-256 of its trace, or None where that would differ from run to run.
+    `observed` says in words what decided it, for every verdict but passed. `trace` is the excerpt that
+    proves it. `answer` is what a row of an unspecified rule found out. `trace_sha256` is of its whole trace, or None where
+    that would differ from run to run.
     """
 
     id: str
@@ -40,9 +41,9 @@ class RowRecord:
     expected: str = ""
     observed: str = ""
     culprit: str = ""
-    excerpt: tuple[str, ...] = ()
+    trace: tuple[str, ...] = ()
     answer: str = ""
-    trace: str | None = None
+    trace_sha256: str | None = None
     breaches: tuple[BreachRecord, ...] = ()
     #: How long it took; kept out of the report.
     seconds: float = 0.0
@@ -50,7 +51,7 @@ class RowRecord:
 
 def breach_from(fields: Mapping[str, Any]) -> BreachRecord:
     """Read a breach back from its fields."""
-    lists = {name: tuple(fields[name]) for name in ("excerpt", "consequences")}
+    lists = {name: tuple(fields[name]) for name in ("trace", "consequences")}
     return BreachRecord(**{**fields, **lists})
 
 
@@ -60,7 +61,7 @@ def row_from(fields: Mapping[str, Any]) -> RowRecord:
         **{
             **fields,
             "verdict": Verdict(fields["verdict"]),
-            "excerpt": tuple(fields["excerpt"]),
+            "trace": tuple(fields["trace"]),
             "breaches": tuple(breach_from(breach) for breach in fields["breaches"]),
         }
     )

@@ -135,7 +135,7 @@ def _rule(scope: Scope, rule: Rule, by_row: dict[str, RowRecord]) -> RuleReport:
     rows = tuple(by_row[row.id] for scenario in rule.scenarios for row in scenario.rows)
     breaches = sorted(
         (breach for record in by_row.values() for breach in record.breaches if breach.rule == rule.id),
-        key=lambda breach: (breach.row, breach.excerpt, breach.observed),
+        key=lambda breach: (breach.row, breach.trace, breach.observed),
     )
     return RuleReport(
         id=rule.id,

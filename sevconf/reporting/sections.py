@@ -15,6 +15,9 @@ from sevconf.verdict import Verdict
 #: Verdicts of a row that are told one by one, with what was seen.
 _TOLD = (Verdict.ERROR, Verdict.TARGET_FAILED, Verdict.NONCONFORMING, Verdict.INCONCLUSIVE)
 
+#: Breaches of one rule that are told whole, beside its own rows.
+SHOWN = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -120,18 +123,28 @@ def findings(report: Report) -> Iterator[Finding]:
         for row in rule.rows:
             if row.verdict in _TOLD:
                 yield _of_row(rule, row)
-        for breach in rule.breaches:
-            yield _of_breach(rule, breach)
+        yield from _breaches(rule)
+
+
+def _breaches(rule: RuleReport) -> Iterator[Finding]:
+    """Tell a rule's breaches, but for those that its own rows have told; of many, the first ones and where to look."""
+    told = {row.id for row in rule.rows if row.verdict in _TOLD}
+    others = [breach for breach in rule.breaches if breach.row not in told]
+    for breach in others[:SHOWN]:
+        yield _of_breach(rule, breach)
+    if len(others) > SHOWN:
+        rows = tuple(("row", breach.row) for breach in others[SHOWN:])
+        yield Finding(f"{len(others) - SHOWN} more breaches of {rule.id}, told in the report alone", rows, ())
 
 
 def _of_row(rule: RuleReport, row: RowRecord) -> Finding:
-    return Finding(f"{row.verdict}: {rule.id} {rule.name}", _fields(rule, row, row.id), row.excerpt)
+    return Finding(f"{row.verdict}: {rule.id} {rule.name}", _fields(rule, row, row.id), row.trace)
 
 
 def _of_breach(rule: RuleReport, breach: BreachRecord) -> Finding:
     fields = _fields(rule, breach, f"{breach.row}, whose own verdict is apart from this")
     later = tuple(("later", line.strip()) for line in breach.consequences)
-    return Finding(f"breach: {rule.id} {rule.name}", (*fields, *later), breach.excerpt)
+    return Finding(f"breach: {rule.id} {rule.name}", (*fields, *later), breach.trace)
 
 
 def _fields(rule: RuleReport, found: RowRecord | BreachRecord, row: str) -> tuple[tuple[str, str], ...]:

@@ -66,7 +66,7 @@ def _faulty(name: str) -> Target:
     faults = _catalogue()
     if name not in faults:
         raise UsageError(f"there is no faulty machine {name!r}", hint=near(name, faults) or _KNOWN)
-    return ReferenceTarget(f"{_FAULTY}{name}", faults[name].parts)
+    return ReferenceTarget(f"{_FAULTY}{name}", faults[name].parts, frozenset({faults[name].party}))
 
 
 def names() -> tuple[tuple[str, str], ...]:

@@ -1,10 +1,10 @@
 """
 The minimum that shows that a target can be judged at all, before any judgement.
 
-On every kind of machine that the target has, the machine opens, its driver starts, and it leaves a trace. On one of
-them at least the whole story holds: a block that is written through the driver lies on the medium and reads back, the
-OS loader takes the machine over, and an exit handler really ran, if there is one. What fails on some kinds only is the
-rules' business, and they say more about it than a smoke test can.
+On every kind of machine that the target has, the machine opens and leaves a trace, and no foreign code raises, hangs or
+dies. On one of them at least the whole story holds: the driver starts, a block that is written through it lies on the
+medium and reads back, the OS loader takes the machine over, and an exit handler really ran, if there is one. What fails
+on some kinds only is the rules' business, and they say more about it than a smoke test can.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from sevconf.contract import Capability, Machine, Target
 from sevconf.contract.disk import BLOCK
 from sevconf.errors import CannotStart, ForeignFailure
 from sevconf.trace import EventCreated, party_of
-from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EventGroup, MachineKind, Party
+from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EventGroup, MachineKind, Party, Tpl
 
 #: Seed of the machines.
 _SEED = 0
@@ -83,13 +83,16 @@ def _block(machine: Machine) -> Iterator[tuple[str, str, str]]:
 def _exit(machine: Machine) -> Iterator[tuple[str, str, str]]:
     status = machine.loader.boot()
     trace = machine.trace
+    call = next(iter(trace.calls("ExitBootServices")), None)
+    loader = Party.OS_LOADER.value if call is None else call.actor
     if status.is_error:
-        call = next(iter(trace.calls("ExitBootServices")), None)
-        yield "os-loader" if call is None else call.actor, "take the machine over", f"ends with {status}"
+        yield loader, "take the machine over", f"ends with {status}"
     group = EventGroup.EXIT_BOOT_SERVICES.value
     waiting = [e for e in trace.of(EventCreated) if e.group == group and e.type & EVT_NOTIFY_SIGNAL]
     if waiting and not trace.handlers():
-        yield Party.CORE.value, "signal the ExitBootServices group", f"runs no handler, though there are {len(waiting)}"
+        level = "" if call is None or call.tpl is Tpl.APPLICATION else f" at {call.tpl}"
+        culprit = loader if level else Party.CORE.value
+        yield culprit, f"end boot services{level}", f"lets no exit handler run, though there are {len(waiting)}"
 
 
 def _driver(machine: Machine) -> str:

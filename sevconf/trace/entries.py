@@ -53,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCall(Entry):
-    """A service is called: `AllocatePool`, `PciIo.Map`, `IoMmu.Map`; what follows inside it has `within` = this step."""
+    """A service is called (`AllocatePool`, `PciIo.Map`); what follows inside it has `within` = this step."""
 
     service: str
     arguments: Fields = ()
@@ -97,7 +97,7 @@ class EventClosed(Entry):
 
 @dataclass(frozen=True, slots=True)
 class NotificationBegan(Entry):
-    """A notification function starts; its actor is whoever created the event; `group` is the event's, a GUID or None."""
+    """A notification function starts; its actor is whoever created the event; `group` is a GUID or None."""
 
     event: str
     group: str | None

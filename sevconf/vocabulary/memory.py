@@ -1,8 +1,7 @@
 """
 Memory types, addresses and the C-bit.
 
-Spec: UEFI 2.10, 7.2 "Memory Allocation Services"; AMD64 Architecture Programmer's Manual volume 2, 15.34 "Secure
-Encrypted Virtualization".
+Spec: UEFI 2.10, 7.2 "Memory Allocation Services"; Linux `Documentation/arch/x86/amd-memory-encryption.rst`.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ BREACH = BreachRecord(
     expected="no DMA outside a mapping",
     observed="the disk read 0x1000 | after Unmap",
     culprit="driver:disk",
-    excerpt=(">     7  TPL_APPLICATION device:disk reads",),
+    trace=(">     7  TPL_APPLICATION device:disk reads",),
     consequences=("    9  TPL_APPLICATION device:disk reads again",),
 )
 
@@ -24,12 +24,12 @@ def row(verdict: Verdict, rule: str = "EVT-01", number: int = 1, **fields: objec
             "expected": "events run in order",
             "observed": "A ran before B",
             "culprit": "core",
-            "excerpt": (">     3  TPL_NOTIFY      core runs A",),
+            "trace": (">     3  TPL_NOTIFY      core runs A",),
         }
     elif verdict is not Verdict.PASSED:
         telling = {"observed": f"because of {verdict}"}
     trace = "ab" * 32 if verdict in (Verdict.PASSED, Verdict.NONCONFORMING) else None
-    return RowRecord(f"{rule}.{number}{{on=none}}", verdict, **{"trace": trace, **telling, **fields})  # type: ignore[arg-type]
+    return RowRecord(f"{rule}.{number}{{on=none}}", verdict, **{"trace_sha256": trace, **telling, **fields})  # type: ignore[arg-type]
 
 
 def rule(

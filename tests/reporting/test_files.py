@@ -89,7 +89,7 @@ def _with_a_rule_twice() -> str:
 
 def _with_a_row_twice() -> str:
     rules = json.loads(to_json(everything()))["rules"]
-    rules[1]["rows"] *= 2
+    rules[1]["scenarios"] *= 2
     return _changed(rules=rules)
 
 

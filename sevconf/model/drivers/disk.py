@@ -236,4 +236,3 @@ class DiskDriver:
 
     def _write(self, register: DiskRegister, value: int) -> None:
         self.pci_io.mem_write(register, REGISTER_WIDTH[register], value)
-

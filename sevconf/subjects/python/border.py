@@ -12,19 +12,28 @@ from typing import Any, NoReturn
 
 from sevconf.errors import BrokenContract, ForeignFailure, LostContact
 from sevconf.subjects.python import words
+from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.limits import Limits, relent
 from sevconf.trace import Trace
 
 
 class Border:
-    """One worker's border; `tell` sends a failure to the suite, `asked` is what foreign code has been asked to do."""
+    """
+    One worker's border.
 
-    def __init__(self, culprit: str, limits: Limits, tell: Callable[[BaseException], None]) -> None:
+    `tell` sends a failure to the suite, `asked` is what foreign code has been asked to do, `fingerprint` what our code
+    was before it.
+    """
+
+    def __init__(
+        self, culprit: str, limits: Limits, fingerprint: Fingerprint, tell: Callable[[BaseException], None]
+    ) -> None:
         self.culprit = culprit
         self.failure: BaseException | None = None
         self.asked = ""
         self.trace = Trace()
         self._limits = limits
+        self._fingerprint = fingerprint
         self._tell = tell
         self._thread = threading.get_ident()
 
@@ -68,7 +77,16 @@ class Border:
                 raise
             if isinstance(error, ForeignFailure):
                 self.fail(type(error)(error.culprit, error.act, _at(error.how)))
+            self.check()
             self.fail(LostContact(self.culprit, f"{service} of the model raised {words.exception(error)}"))
+
+    def check(self) -> None:
+        """Fail if our code is not what it was."""
+        changes = self._fingerprint.changes()
+        if changes:
+            more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+            how = f"changes the suite's own code in its worker: {', '.join(changes[:3])}{more}"
+            self.fail(ForeignFailure(self.culprit, self.act, how))
 
 
 def _at(how: str) -> str:

@@ -74,7 +74,8 @@ def exception(error: BaseException, limits: Limits | None = None) -> str:
         message = "its message cannot be read"
     message = _OBJECT_ADDRESS.sub("", message.partition("\n")[0])[:MESSAGE_LENGTH]
     place = place_of(traceback.walk_tb(error.__traceback__))
-    text = f"{type(error).__name__}{': ' if message else ''}{message}"
+    module = "" if type(error).__module__ == "builtins" else f"{type(error).__module__}."
+    text = f"{module}{type(error).__name__}{': ' if message else ''}{message}"
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{Path(error.filename).name}:{error.lineno}"
     return f"{text}{f' ({place})' if place else ''}{_limit_met(error, limits)}"

@@ -125,7 +125,7 @@ def _tell_class(job: Job, speaker: Speaker) -> None:
 
 
 def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint) -> None:
-    border = Border(job.origin.culprit, job.limits, speaker.fail)
+    border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     border.asked = "be imported"
     vendor = border.out(class_of, job.origin)
 
@@ -144,34 +144,24 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))
     for request in speaker.requests():
-        _answer(request, facets, border, speaker, fingerprint)
+        _answer(request, facets, border, speaker)
 
 
-def _answer(
-    request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker, fingerprint: Fingerprint
-) -> None:
+def _answer(request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
     border.asked = request.act
     try:
         if request.facet == FAREWELL:
-            _check(fingerprint, border)
+            border.check()
             answer: Answer | Failure = Answer(None)
         else:
             act = getattr(getattr(facets, request.facet), request.method)
             answer = Answer(act(**request.arguments))
     except BaseException as error:  # noqa: BLE001 -- the suite judges it
         with suppress(ForeignFailure):
-            _check(fingerprint, border)
+            border.check()
         answer = Failure(_portable(error, border.culprit), fatal=False)
     if border.failure is None:
         speaker.say(answer)
-
-
-def _check(fingerprint: Fingerprint, border: Border) -> None:
-    changes = fingerprint.changes()
-    if changes:
-        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        how = f"changes the suite's own code in its worker: {', '.join(changes[:3])}{more}"
-        border.fail(ForeignFailure(border.culprit, border.asked, how))
 
 
 def _portable(error: BaseException, culprit: str) -> BaseException:
