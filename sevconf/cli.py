@@ -106,15 +106,22 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     chosen = _chosen(catalogue, rules)
     _folder(report_dir)
     judged = resolve(target)
+    smoked = True
     try:
-        _smoke(judged)
+        try:
+            _smoke(judged)
+        except ForeignFailure as failure:
+            # The rules say more on it; but such a target cannot conform.
+            smoked = False
+            _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
         report = _run(setting, Order(target, workers, report_dir))
     finally:
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
-    ctx.exit(report.exit_code())
+    code = report.exit_code()
+    ctx.exit(code if smoked or code == ExitCode.ERROR else ExitCode.NONCONFORMING)
 
 
 def _run(setting: "Setting", order: "Order") -> Any:

@@ -47,6 +47,14 @@ class TargetError(SevconfError):
     def __init__(self, target: str, message: str, *, hint: str = "") -> None:
         super().__init__(f"{target}: {message}", hint=hint)
         self.target = target
+        self._said = message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), self.target, self._said, self.hint)
+
+
+def _again(kind: type[TargetError], target: str, message: str, hint: str) -> TargetError:
+    return kind(target, message, hint=hint)
 
 
 class CannotStart(TargetError):

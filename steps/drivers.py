@@ -103,14 +103,14 @@ def halted_before_unmap(machine: Machine, monitored: Monitored) -> None:
 
 @then("every common buffer that it mapped came from AllocateBuffer")
 def common_buffers_allocated(machine: Machine, monitored: Monitored) -> None:
-    """Mapping: their memory."""
+    """Driver: their memory."""
     control(list(machine.trace.of(MappingMade)), "the driver mapped nothing")
     judge_breaches(monitored("DRV-03"))
 
 
 @then("it freed no common buffer that was mapped")
 def freed_after_unmap(machine: Machine, monitored: Monitored) -> None:
-    """Mapping: the order of Unmap and FreeBuffer."""
+    """Driver: the order of Unmap and FreeBuffer."""
     control(list(machine.trace.of(MappingMade)), "the driver mapped nothing")
     judge_breaches(monitored("DRV-04"))
 
@@ -131,13 +131,13 @@ def dma_directed(machine: Machine, monitored: Monitored) -> None:
 
 @then("none of its mappings is live")
 def all_unmapped(machine: Machine, monitored: Monitored) -> None:
-    """Mapping: at the end of Stop."""
+    """Driver: at the end of Stop."""
     control(list(machine.trace.of(MappingMade)), "the driver mapped nothing")
     judge_breaches(monitored("DRV-07"))
 
 
 @then("it unmapped nothing twice")
 def unmapped_once(machine: Machine, monitored: Monitored) -> None:
-    """Mapping: each Unmap."""
+    """Driver: each Unmap."""
     control(machine.trace.calls("PciIo.Unmap"), "the driver unmapped nothing")
     judge_breaches(monitored("DRV-08"))

@@ -99,19 +99,33 @@ def test_a_wrong_suite_is_our_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("target", "code", "message"),
+    ("command", "target", "code", "message"),
     [
-        ("fake-smoke", 3, "error: smoke test of fake-smoke: no answer\nhint: try again"),
-        ("fake-foreign-smoke", 1, "target failed: driver:fake: raised ValueError, while it was asked to start"),
+        ("run", "fake-smoke", 3, "error: smoke test of fake-smoke: no answer\nhint: try again"),
+        ("smoke", "fake-smoke", 3, "error: smoke test of fake-smoke: no answer\nhint: try again"),
+        (
+            "smoke",
+            "fake-foreign-smoke",
+            1,
+            "target failed: driver:fake: raised ValueError, while it was asked to start",
+        ),
     ],
 )
-@pytest.mark.parametrize("command", ["run", "smoke"])
 @pytest.mark.usefixtures("suite")
-def test_without_smoke_no_run(command: str, target: str, code: int, message: str) -> None:
-    """If the smoke test fails, nothing is judged, and the exit code says whose fault it was."""
+def test_without_smoke_nothing_is_judged(command: str, target: str, code: int, message: str) -> None:
+    """If the smoke test fails by an error of ours, nothing is judged; the exit code says whose fault it was."""
     done = _sevconf(command, "--target", target)
     assert (done.exit_code, done.stdout) == (code, "")
     assert message in done.stderr
+
+
+@pytest.mark.usefixtures("suite")
+def test_a_target_that_fails_its_smoke_test_is_judged_and_never_conforms() -> None:
+    """If foreign code fails the smoke test, the rules tell more, and the exit code is 1 whatever they find."""
+    done = _sevconf("run", "--target", "fake-foreign-smoke")
+    assert done.exit_code == 1
+    assert "smoke test failed: driver:fake: raised ValueError, while it was asked to start" in done.stderr
+    assert "Totals" in done.stdout
 
 
 @pytest.mark.usefixtures("suite")

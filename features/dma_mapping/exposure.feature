@@ -3,7 +3,7 @@ Feature: How much a mapping exposes, and for how long
 
   @DMA-03 @iommu-driver @beyond-uefi @T16 @on-sev @needs-dma-client @needs-guest-memory @needs-dram-dump
   Rule: A mapping opens the pages that it covers, while it lives, and no others
-    Source: EDK II OvmfPkg/IoMmuDxe at edk2-stable202211, AmdSevIoMmu.c: the C-bit is cleared for the pages of the buffer
+    Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c: the C-bit is cleared for the pages of the buffer
     or its bounce, and set again by Unmap.
 
     @DMA-03.1

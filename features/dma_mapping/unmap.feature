@@ -4,7 +4,7 @@ Feature: What Unmap owes
 
   @DMA-01 @iommu-driver @beyond-uefi @T05 @T18 @on-sev @needs-dma-client @needs-dram-dump
   Rule: When Unmap returns, nothing that went through the mapping lies in plaintext any more
-    Source: EDK II OvmfPkg/IoMmuDxe at edk2-stable202211, AmdSevIoMmu.c, IoMmuUnmap: it sets the C-bit, then rewrites.
+    Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuUnmap: it sets the C-bit, then rewrites.
 
     @DMA-01.1
     Scenario Outline: A secret does not outlive its mapping

@@ -46,7 +46,7 @@ Feature: A driver halts its device
 
   @DRV-02 @driver @beyond-uefi @T40 @on-sev @needs-block-driver @needs-os-loader
   Rule: A driver halts its device in its own exit handler, not in work that it defers behind the teardown
-    Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, AmdSevExitBoot: the teardown comes behind all exit handlers, and relies on
+    Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: the teardown comes behind all exit handlers, and relies on
     them.
 
     @DRV-02.1

@@ -4,7 +4,7 @@ Feature: Tearing down DMA at ExitBootServices
 
   @EBS-06 @iommu-driver @beyond-uefi @T36 @T37 @T50 @on-sev @needs-block-driver @needs-os-loader @needs-handler-tpl
   Rule: Mappings are torn down only after every driver had its turn to halt its device
-    Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, AmdSevExitBoot: the handler signals a second event at TPL_CALLBACK, which
+    Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: the handler signals a second event at TPL_CALLBACK, which
     UEFI 2.10, 7.1 queues behind all handlers of the group.
 
     @EBS-06.1
@@ -24,7 +24,7 @@ Feature: Tearing down DMA at ExitBootServices
 
   @EBS-07 @iommu-driver @beyond-uefi @T35 @T38 @on-sev @needs-dma-client @needs-os-loader
   Rule: No mapping is live once ExitBootServices has returned, though no driver unmaps
-    Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, AmdSevExitBoot: it ends every mapping in its list. PCI drivers need not
+    Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: it ends every mapping in its list. PCI drivers need not
     unmap: OvmfPkg/VirtioBlkDxe and others ceased to in 2017 (5659ec3fa9, bf99bdd1f7).
 
     @EBS-07.1

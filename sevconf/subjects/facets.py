@@ -263,7 +263,7 @@ class Probe:
     def register_read(self, offset: int, width: int) -> int | None:
         """There is no register."""
         del offset, width
-        return None  # noqa: RET501 -- a value of this protocol, not an absent return
+        return None
 
     def register_write(self, offset: int, width: int, value: int) -> bool:
         """There is no register."""

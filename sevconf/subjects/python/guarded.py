@@ -201,8 +201,7 @@ def _work(method: Method, function: Callable[..., Any], border: Border) -> Calla
         try:
             return method.returns.take(got)
         except MisfitError:
-            parts = f" of ({', '.join(words.value(item) for item in got)})" if type(got) is tuple else ""
-            border.broken(f"returns {words.value(got)}{parts} from {method.name}, which must be {method.returns.what}")
+            border.broken(f"returns {words.value(got)} from {method.name}, which must be {method.returns.what}")
 
     return call
 

@@ -49,7 +49,7 @@ class Limits:
         """
         size = start + self.memory
         resource.setrlimit(resource.RLIMIT_AS, (size, size + SPARE))
-        resource.setrlimit(resource.RLIMIT_CPU, (self.cpu, self.cpu))
+        resource.setrlimit(resource.RLIMIT_CPU, (self.cpu, self.cpu + 1))
         resource.setrlimit(resource.RLIMIT_FSIZE, (self.output, self.output))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -5,6 +5,7 @@ Both ends read values of the suite's own kinds only (enumerations, dataclasses, 
 in): a frame can't make its reader run or import anything else.
 """
 
+import copyreg
 import io
 import os
 import pickle
@@ -18,8 +19,11 @@ from typing import Any, ClassVar
 
 #: Length of what follows, in bytes.
 _HEADER = struct.Struct("!I")
+HEADER_SIZE = _HEADER.size
 #: The largest frame that anybody has reason to send: the whole medium of a disk fits many times.
 LARGEST = 64 << 20
+#: Bytes of a trace that may wait for the suite, if the system allows so many.
+ROOM = 1 << 20
 #: Bytes to read at once.
 _GULP = 1 << 16
 
@@ -69,9 +73,23 @@ class _Reader(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} has no business on this line")
 
 
+class _Writer(pickle.Pickler):
+    """Lets exceptions travel as they are, whatever their classes want to be built from."""
+
+    def reducer_override(self, value: object) -> Any:
+        if isinstance(value, BaseException):
+            return copyreg.__newobj__, (type(value), *value.args), vars(value)  # type: ignore[attr-defined]
+        return NotImplemented
+
+
 def packed(value: object) -> bytes:
     """Return a value as a frame."""
-    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    if isinstance(value, Failure):
+        buffer = io.BytesIO()
+        _Writer(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
+        data = buffer.getvalue()
+    else:
+        data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     return _HEADER.pack(len(data)) + data
 
 
@@ -120,10 +138,10 @@ class Inbox:
 
 
 def drain(source: int) -> Iterator[bytes]:
-    """Yield what lies in a pipe that does not block."""
+    """Yield what lies in a pipe that does not block, and not all that is written meanwhile: a writer may never end."""
     with suppress(BlockingIOError):
-        while piece := os.read(source, _GULP):
-            yield piece
+        for _ in range(ROOM // _GULP):
+            yield os.read(source, _GULP)
 
 
 def gulp(source: socket.socket) -> bytes:

@@ -13,10 +13,12 @@ import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from sevconf.errors import CannotStart, LostContact
 from sevconf.subjects.python.job import READY, Job
+from sevconf.subjects.python.line import ROOM
 
 #: Seconds that the forker may take to start, and to answer an order.
 PATIENCE = 60
@@ -24,8 +26,6 @@ PATIENCE = 60
 FAREWELL = 10
 #: Bytes of the forker's largest answer.
 LARGEST_ANSWER = 1024
-#: Bytes of a trace that may wait for the suite, if the system allows so many.
-ROOM = 1 << 20
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; from sevconf.subjects.python.forker import main; main(int(sys.argv[1]))"
@@ -132,7 +132,14 @@ class Nursery:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno()), *filter(None, sys.path)],
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    _PROGRAM,
+                    str(theirs.fileno()),
+                    *(path or str(Path.cwd()) for path in sys.path),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -12,7 +12,7 @@ from types import FrameType
 from sevconf.contract.disk import BLOCK
 from sevconf.subjects.python.limits import Limits
 from sevconf.trace import NotificationBegan, NotificationEnded, Trace, party_of
-from sevconf.vocabulary import EVENT_GROUPS, Party
+from sevconf.vocabulary import EVENT_GROUPS, EfiStatus, Party
 
 #: Most characters of an exception's message that are told.
 MESSAGE_LENGTH = 200
@@ -63,6 +63,10 @@ def value(got: object) -> str:
     if got is None or type(got) in {bool, int, float, str, bytes}:
         text = repr(got)
         return text if len(text) <= 60 else f"{text[:50]}… ({type(got).__name__})"
+    if type(got) is tuple and len(got) <= 4:
+        return f"({', '.join(value(item) for item in got)})"
+    if isinstance(got, EfiStatus):
+        return str(got)
     return f"a value of type {type(got).__name__}"
 
 

@@ -25,7 +25,7 @@ from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.guarded import judged, offered
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
-from sevconf.subjects.python.line import Answer, Failure, Inbox, Request, gulp, packed, unpacked
+from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
 from sevconf.subjects.python.load import class_of, describe
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
@@ -166,10 +166,8 @@ def _answer(request: Request, facets: ReferenceFacets, border: Border, speaker: 
 
 def _portable(error: BaseException, culprit: str) -> BaseException:
     """Return an exception of the suite's families as it is, if it can travel; any other one as an error of ours."""
-    try:
-        content = packed(error)[4:]
-        if type(unpacked(content)) is type(error):
+    with suppress(LineError):
+        travelled = unpacked(packed(Failure(error, fatal=False))[HEADER_SIZE:])
+        if type(travelled.error) is type(error):
             return error
-    except Exception as problem:  # noqa: BLE001 -- whatever keeps it from travelling
-        del problem
     return LostContact(culprit, f"the model raised {words.exception(error)}")

@@ -181,13 +181,10 @@ def test_broken_contract_names_service_and_argument(target: Make, name: str, how
     assert how in found.how
 
 
+PAIR = "a tuple of a member of EfiStatus and bytes"
 RETURNS = [
-    ("ReturnsNothing", "returns None from read_blocks, which must be a tuple of a member of EfiStatus and bytes"),
-    (
-        "ReturnsList",
-        "returns a value of type tuple of (a value of type EfiStatus, a value of type list) from read_blocks, "
-        "which must be a tuple of a member of EfiStatus and bytes",
-    ),
+    ("ReturnsNothing", f"returns None from read_blocks, which must be {PAIR}"),
+    ("ReturnsList", f"returns (EFI_SUCCESS, a value of type list) from read_blocks, which must be {PAIR}"),
 ]
 
 

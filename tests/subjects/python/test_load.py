@@ -1,4 +1,4 @@
-"""A class that is not there or does not fit is wrong use, said before the run, and never runs in the suite's process."""
+"""A class that is not there or does not fit is wrong use, said before the run; the suite itself never imports it."""
 
 import sys
 from collections.abc import Callable

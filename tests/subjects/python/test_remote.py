@@ -56,7 +56,9 @@ def play(machine: Machine) -> list[object]:
     heard += [status, mapped, machine.dma.device_write(mapped.device_address, b"x"), machine.dma.unmap(mapped.mapping)]
     heard += [machine.driver.start(), machine.driver.write(3, secret.data), machine.driver.read(lba=3, count=1)]
     heard += [machine.driver.submit_write(4, secret.data), machine.driver.medium(3, 2)]
-    heard += [machine.loader.boot(), machine.host.run_devices(20), machine.host.compromise([secret])]
+    heard.append(machine.loader.boot())
+    machine.host.run_devices(20)
+    heard.append(machine.host.compromise([secret]))
     return heard
 
 

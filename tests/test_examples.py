@@ -1,0 +1,111 @@
+"""The examples do what their docstrings say: the right driver breaks nothing, each wrong one exactly its claims."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sevconf.claims import CLAIMS
+from sevconf.contract import Machine
+from sevconf.monitors import charge
+from sevconf.subjects.python.target import PythonTarget
+from sevconf.subjects.smoke import smoke
+from sevconf.vocabulary import EfiStatus, MachineKind
+
+FOLDER = Path(__file__).parents[1] / "examples"
+#: The rule whose monitor watches for what an example does wrong, by the claim that its docstring names.
+RULES = {"T10": "DRV-01", "T21": "MEM-01", "T52": "DRV-04"}
+DATA = bytes(range(256)) * 80
+
+
+def stopping(machine: Machine) -> None:
+    """Start, write, read, stop, and start again."""
+    for _ in range(2):
+        assert machine.driver.start() is EfiStatus.SUCCESS
+        assert machine.driver.write(7, DATA) is EfiStatus.SUCCESS
+        assert machine.driver.medium(7, len(DATA) // 512) == DATA
+        assert machine.driver.read(7, len(DATA) // 512) == (EfiStatus.SUCCESS, DATA)
+        assert machine.driver.submit_write(60, DATA[:1024]) is EfiStatus.SUCCESS
+        assert machine.driver.stop() is EfiStatus.SUCCESS
+
+
+def handing_over(machine: Machine) -> None:
+    """Start, write, hand the machine over."""
+    assert machine.driver.start() is EfiStatus.SUCCESS
+    assert machine.driver.write(0, DATA[:512]) is EfiStatus.SUCCESS
+    assert machine.loader.boot() is EfiStatus.SUCCESS
+    machine.host.run_devices(50)
+
+
+def handing_over_in_flight(machine: Machine) -> None:
+    """Hand the machine over while a write is in flight, behind another one that was."""
+    assert machine.driver.start() is EfiStatus.SUCCESS
+    for lba in (1, 9):
+        assert machine.driver.submit_write(lba, DATA[:2048]) is EfiStatus.SUCCESS
+    assert machine.driver.medium(1, 4) == DATA[:2048]
+    assert machine.loader.boot() is EfiStatus.SUCCESS
+    machine.host.run_devices(50)
+
+
+STORIES: tuple[Callable[[Machine], None], ...] = (stopping, handing_over, handing_over_in_flight)
+
+
+def examples() -> dict[str, tuple[str, set[str]]]:
+    """Return the examples by file: the last class in it, and the claims that its docstring says it breaks."""
+    found = {}
+    for path in sorted(FOLDER.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        breaks = re.search(r"^Breaks: (.+)$", ast.get_docstring(tree) or "", re.MULTILINE)
+        assert breaks is not None, f"{path.name} does not say what it breaks"
+        claims = set() if breaks[1] == "nothing" else set(breaks[1].split(", "))
+        found[path.name] = [node.name for node in tree.body if isinstance(node, ast.ClassDef)][-1], claims
+    return found
+
+
+@pytest.fixture(scope="module", params=examples())
+def example(request: pytest.FixtureRequest) -> Iterator[tuple[PythonTarget, set[str]]]:
+    """Return an example as a target, with the claims that it breaks."""
+    name, claims = examples()[request.param]
+    target = PythonTarget(f"{FOLDER / request.param}:{name}")
+    yield target, claims
+    target.close()
+
+
+def test_example_breaks_what_it_says(example: tuple[PythonTarget, set[str]]) -> None:
+    """Over all storylines and kinds of machine the monitors charge the rules of the named claims, and no other."""
+    target, claims = example
+    broken = set()
+    for kind in target.kinds:
+        for story in STORIES:
+            machine = target.open(kind, 11)
+            story(machine)
+            broken |= {(kind, breach.rule) for breach in charge(machine.trace, target.parties)}
+            machine.close()
+    assert broken == {(kind, RULES[claim]) for kind in target.kinds for claim in claims}
+
+
+def test_example_passes_the_smoke_test(example: tuple[PythonTarget, set[str]]) -> None:
+    """Every example can be judged."""
+    smoke(example[0])
+
+
+def test_claims_and_table_are_right() -> None:
+    """Named claims exist, and the README's table has every example with its claims."""
+    table = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for file, (name, claims) in examples().items():
+        assert claims <= set(CLAIMS), file
+        row = next(line for line in table.splitlines() if f"`{file}:{name}`" in line)
+        assert row.rstrip("| ").split("| ")[-1].strip() == (", ".join(sorted(claims)) or "nothing")
+
+
+def test_seed_decides_the_trace(example: tuple[PythonTarget, set[str]]) -> None:
+    """The same seed gives the same trace, in every worker."""
+    traces = []
+    for _ in range(2):
+        machine = example[0].open(MachineKind.SEV, 5)
+        handing_over(machine)
+        traces.append(tuple(machine.trace))
+        machine.close()
+    assert traces[0] == traces[1]
