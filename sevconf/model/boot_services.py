@@ -140,6 +140,8 @@ class Core:
         with self._service("WaitForEvent", count=len(events)) as call:
             if self.events.tpl is not Tpl.APPLICATION or self.gone:
                 return call.returns(EfiStatus.UNSUPPORTED), 0
+            if not events:
+                return call.returns(EfiStatus.INVALID_PARAMETER), 0
             for _ in range(PATIENCE):
                 for index, handle in enumerate(events):
                     found = self.events.find(handle)
@@ -260,5 +262,7 @@ class Core:
     def stall(self, microseconds: int) -> EfiStatus:
         """Stall."""
         with self._service("Stall", microseconds=microseconds) as call:
+            if self.gone:
+                return call.returns(EfiStatus.UNSUPPORTED)
             self._let_time_pass(microseconds * 10)
             return call.returns(EfiStatus.SUCCESS)

@@ -159,6 +159,7 @@ class Events:
         """Forget the event, and take its notification out of the queue."""
         was_queued = event.queued
         self._unqueue(event)
+        event.due = None
         del self._events[event.handle]
         self.recorder.record(EventClosed, event=event.name, was_queued=was_queued)
 
@@ -246,13 +247,13 @@ class Events:
         event.period = span if delay is TimerDelay.PERIODIC else None
 
     def pass_time(self, units: int) -> None:
-        """Let `units` of 100 ns pass, tick by tick; timers signal while they are on."""
+        """Let `units` of 100 ns pass, tick by tick; timers signal while they are on, and may let time pass themselves."""
         end = self.now + units
         while (tick := (self.now // TICK + 1) * TICK) <= end:
             self.now = tick
             if self.timers_on:
                 self._tick()
-        self.now = end
+        self.now = max(self.now, end)
 
     def _tick(self) -> None:
         for event in tuple(self._events.values()):

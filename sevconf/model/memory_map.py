@@ -40,6 +40,7 @@ class MemoryMap:
         self._recorder = recorder
         self._place = place
         self._size = size
+        self._reserved = reserved
         self.key = FIRST_KEY
         self.descriptors: list[MemoryDescriptor] = [
             MemoryDescriptor(MemoryType.RESERVED, Gpa(0), reserved // PAGE_SIZE),
@@ -68,7 +69,7 @@ class MemoryMap:
         if address % PAGE_SIZE or pages <= 0:
             return EfiStatus.INVALID_PARAMETER
         owner = self._descriptor_of(address)
-        if owner is None or owner.type in {MemoryType.CONVENTIONAL, MemoryType.RESERVED}:
+        if owner is None or owner.type is MemoryType.CONVENTIONAL or address < self._reserved:
             return EfiStatus.NOT_FOUND
         if not self._is(address, pages, owner.type):
             return EfiStatus.NOT_FOUND

@@ -32,14 +32,15 @@ class OsLoader:
         _, need = self.boot_services.get_memory_map(0)
         room = need.needed_size + SPARE
         status, _ = self.boot_services.allocate_pool(MemoryType.LOADER_DATA, room)
+        if status.is_error:
+            return status
         for _ in range(TRIES):
+            status, memory_map = self.boot_services.get_memory_map(room)
             if status.is_error:
                 return status
-            status, memory_map = self.boot_services.get_memory_map(room)
             status = self.boot_services.exit_boot_services(memory_map.map_key)
-            if status is not EfiStatus.INVALID_PARAMETER:
+            if status is not EfiStatus.INVALID_PARAMETER or not self.tries_again():
                 break
-            status = EfiStatus.SUCCESS if self.tries_again() else status
         if not status.is_error:
             self._take_over()
         return status

@@ -57,8 +57,8 @@ class OutsideMapping:
                     Breach(
                         rule=self.rule,
                         expected=f"every DMA of {dma.device} lies inside a live mapping that was made for it",
-                        observed=f"at step {dma.step} {describe(dma)}, outside every live mapping of it; {why}, so it reaches memory that was "
-                        "not meant for it, or ciphertext",
+                        observed=f"at step {dma.step} {describe(dma)}, outside every live mapping of it; {why}, so it "
+                        "reaches memory that was not meant for it, or ciphertext",
                         culprit=culprit,
                         steps=(*proof, dma.step),
                         subject=dma.device,

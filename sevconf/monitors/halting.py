@@ -50,7 +50,8 @@ class DmaAfterExit:
                     rule=self.rule,
                     expected=f"{dma.device} does no DMA once the exit handlers have run",
                     observed=f"it was started at step {started.get(dma.device, 0)} and not halted by step {done.step}, "
-                    f"when {done.phase.value}; at step {dma.step} {describe(dma)}, so it uses memory that is the OS's now",
+                    f"when {done.phase.value}; at step {dma.step} {describe(dma)}, so it uses memory that is the "
+                    "OS's now",
                     culprit=culprit,
                     steps=(started.get(dma.device, done.step), done.step, dma.step),
                     subject=dma.device,
@@ -60,7 +61,7 @@ class DmaAfterExit:
 
 @dataclass(frozen=True, slots=True)
 class _Teardown:
-    """A mapping that the IOMMU driver ended by itself at exit while its bus master ran; `pending` handlers were left."""
+    """A mapping that the IOMMU driver ended at exit while its bus master ran; `pending` handlers were left."""
 
     mapping: MappingMade
     step: int

@@ -78,19 +78,19 @@ class FreedWhileMapped:
             ):
                 host = _number(entry, "host") or _number(entry, "memory")
                 end = host + _number(entry, "pages") * PAGE_SIZE
-                for mapping in observer.common_buffers():
-                    if mapping.host < end and host < mapping.host + mapping.length:
-                        found.append(
-                            Breach(
-                                rule=self.rule,
-                                expected="a common buffer is unmapped before it is freed",
-                                observed=f"at step {entry.step} {describe(entry)}, while {mapping.mapping}, made at "
-                                f"step {mapping.step}, is live in it",
-                                culprit=entry.actor,
-                                steps=(mapping.step, entry.step),
-                                subject=mapping.bus_master,
-                            )
-                        )
+                found += [
+                    Breach(
+                        rule=self.rule,
+                        expected="a common buffer is unmapped before it is freed",
+                        observed=f"at step {entry.step} {describe(entry)}, while {mapping.mapping}, made at step "
+                        f"{mapping.step}, is live in it, so its bus master can reach memory of the next owner",
+                        culprit=entry.actor,
+                        steps=(mapping.step, entry.step),
+                        subject=mapping.bus_master,
+                    )
+                    for mapping in observer.common_buffers()
+                    if mapping.host < end and host < mapping.host + mapping.length
+                ]
             observer.see(entry)
         return tuple(found)
 

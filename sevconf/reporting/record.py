@@ -32,8 +32,8 @@ class RowRecord:
     What became of one row.
 
     `observed` says in words what decided it, for every verdict but passed. `trace` is the excerpt that
-    proves it. `answer` is what a row of an unspecified rule found out. `trace_sha256` is of its whole trace, or None where
-    that would differ from run to run.
+    proves it. `answer` is what a row of an unspecified rule found out. `trace_sha256` is of its whole trace, or
+    None where that would differ from run to run.
     """
 
     id: str

@@ -1,7 +1,8 @@
 """
 Words and numbers that specifications fix, as values only.
 
-Spec: UEFI 2.10 chapters 2.3.1, 7 and 14; EDK II `MdeModulePkg/Include/Protocol/IoMmu.h`; Linux `Documentation/arch/x86/amd-memory-encryption.rst`.
+Spec: UEFI 2.10 chapters 2.3.1, 7 and 14; EDK II `MdeModulePkg/Include/Protocol/IoMmu.h`;
+Linux `Documentation/arch/x86/amd-memory-encryption.rst`.
 """
 
 from sevconf.vocabulary.dma import DmaOperation

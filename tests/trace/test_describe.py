@@ -68,8 +68,8 @@ WORDS: list[tuple[Entry, str]] = [
     (
         MappingMade(*_AT, "M1", "driver:d", "device:disk", DmaOperation.READ, Gpa(0x1000), 0x2000, 512),
         (
-            "has mapping M1 live: BusMasterRead of 512 bytes for device:disk, HostAddress 0x1000, DeviceAddress 0x2000, "
-            "asked for by driver:d"
+            "has mapping M1 live: BusMasterRead of 512 bytes for device:disk, HostAddress 0x1000, "
+            "DeviceAddress 0x2000, asked for by driver:d"
         ),
     ),
     (MappingEnded(*_AT, "M1"), "ends mapping M1"),
