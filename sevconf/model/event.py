@@ -247,7 +247,7 @@ class Events:
         event.period = span if delay is TimerDelay.PERIODIC else None
 
     def pass_time(self, units: int) -> None:
-        """Let `units` of 100 ns pass, tick by tick; timers signal while they are on, and may let time pass themselves."""
+        """Let `units` of 100 ns pass, tick by tick; timers that are on signal, and more time may pass meanwhile."""
         end = self.now + units
         while (tick := (self.now // TICK + 1) * TICK) <= end:
             self.now = tick

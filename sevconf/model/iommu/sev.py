@@ -13,6 +13,7 @@ buffers are looked up.
 Left out: operations above 4 GiB, SetAttribute.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
@@ -58,6 +59,11 @@ class Buffer:
     stash: Gva
     token: MappingToken
 
+    @property
+    def addresses(self) -> list[Gva]:
+        """First byte of each page."""
+        return _addresses(self.host, self.pages)
+
 
 @dataclass(frozen=True, slots=True)
 class Info:
@@ -69,6 +75,19 @@ class Info:
     length: int
     opened: Gva
     pages: int
+
+    @property
+    def addresses(self) -> list[Gva]:
+        """First byte of each page that the host can read."""
+        return _addresses(self.opened, self.pages)
+
+
+def _addresses(start: Gva, pages: int) -> list[Gva]:
+    return [Gva(start + index * PAGE_SIZE) for index in range(pages)]
+
+
+def _page_of(address: Gva) -> Gva:
+    return Gva(address // PAGE_SIZE * PAGE_SIZE)
 
 
 def _refused(status: EfiStatus) -> Mapped:
@@ -97,7 +116,10 @@ class SevIommu:
         self.handler_tpl = handler_tpl
         self.info_policy = info_policy
         self.live: dict[MappingToken, Info] = {}
+        #: Common buffers, by each of their pages.
         self.buffers: dict[Gva, Buffer] = {}
+        #: How many live mappings keep a page of a common buffer open.
+        self.openings: Counter[Gva] = Counter()
         self.spare: list[MappingToken] = []
         self.exiting = False
         self._deferred = EventHandle(0)
@@ -143,28 +165,28 @@ class SevIommu:
             self.core.free_pages(host, pages)
             return status, Gva(0)
         self._clean(host, pages)
-        self.buffers[host] = Buffer(host, pages, stash, token)
+        buffer = Buffer(host, pages, stash, token)
+        self.buffers.update(dict.fromkeys(buffer.addresses, buffer))
         return EfiStatus.SUCCESS, host
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:
         """Take a buffer back, unless it is still mapped."""
         buffer = self.buffers.get(host)
-        if buffer is None or buffer.pages != pages or self._is_open(buffer):
+        if buffer is None or (buffer.host, buffer.pages) != (host, pages) or self._is_open(buffer):
             return EfiStatus.INVALID_PARAMETER
-        del self.buffers[host]
+        for page in buffer.addresses:
+            del self.buffers[page]
         self._give_token(buffer.token)
         self.core.free_pages(buffer.stash, pages)
         return self.core.free_pages(host, pages)
 
     def _is_open(self, buffer: Buffer) -> bool:
-        end = buffer.host + buffer.pages * PAGE_SIZE
-        return any(buffer.host <= info.opened < end for info in self.live.values())
+        return any(self.openings[page] for page in buffer.addresses)
 
     def _buffer_around(self, host: Gva, length: int) -> Buffer | None:
-        for buffer in self.buffers.values():
-            if buffer.host <= host and host + length <= buffer.host + buffer.pages * PAGE_SIZE:
-                return buffer
-        return None
+        buffer = self.buffers.get(_page_of(host))
+        fits = buffer is not None and host + length <= buffer.host + buffer.pages * PAGE_SIZE
+        return buffer if fits else None
 
     # Map and Unmap
 
@@ -183,9 +205,10 @@ class SevIommu:
         status, token = (EfiStatus.SUCCESS, buffer.token) if buffer.token not in self.live else self._take_token()
         if status.is_error:
             return _refused(status)
-        first = Gva(host // PAGE_SIZE * PAGE_SIZE)
+        first = _page_of(host)
         info = Info(token, DmaOperation.COMMON_BUFFER, host, length, first, pages_for(host + length - first))
         self._open_common(info)
+        self.openings.update(info.addresses)
         self.live[token] = info
         return Mapped(EfiStatus.SUCCESS, length, int(host), token)
 
@@ -213,13 +236,19 @@ class SevIommu:
 
     def _end(self, info: Info) -> None:
         if info.operation is DmaOperation.COMMON_BUFFER:
+            self.openings.subtract(info.addresses)
             self._close_common(info)
         else:
             self._close_bounce(info)
         del self.live[info.token]
-        if not self.exiting and all(info.token != buffer.token for buffer in self.buffers.values()):
+        if not (self.exiting or self._is_buffers_own(info)):
             self._give_token(info.token)
         self.ledger.ended(info.token)
+
+    def _is_buffers_own(self, info: Info) -> bool:
+        """Tell whether the mapping's record is the one that AllocateBuffer provided."""
+        buffer = self.buffers.get(info.opened)
+        return buffer is not None and buffer.token == info.token
 
     # In place
 
@@ -231,10 +260,8 @@ class SevIommu:
         self._rewrite(self._pages_not_shared(info), info, CBit.SET)
 
     def _pages_not_shared(self, info: Info) -> list[Gva]:
-        """Return those of the mapping's pages that no other live mapping keeps open."""
-        others = [i for i in self.live.values() if i.token != info.token and i.operation is DmaOperation.COMMON_BUFFER]
-        pages = [Gva(info.opened + index * PAGE_SIZE) for index in range(info.pages)]
-        return [p for p in pages if not any(o.opened <= p < o.opened + o.pages * PAGE_SIZE for o in others)]
+        """Return those of a mapping's pages that no other keeps open; its own opening is not counted then."""
+        return [page for page in info.addresses if not self.openings[page]]
 
     def _rewrite(self, pages: list[Gva], info: Info, cbit: CBit) -> None:
         """Change the C-bit of pages and rewrite them whole, by way of the stash."""

@@ -144,7 +144,7 @@ def describe(origin: Origin) -> Description:
     for method in methods(BlockDriver):
         _check_method(found, method.name, tuple(method.signature.parameters))
     _check_call(found, found, "be built with", ("boot_services", "pci_io", "memory"))
-    queueing = hasattr(found, "submit_write")
+    queueing = getattr(found, "submit_write", None) is not None
     if queueing:
         extra = next(method for method in methods(QueueingBlockDriver) if method.name == "submit_write")
         _check_method(found, extra.name, tuple(extra.signature.parameters))

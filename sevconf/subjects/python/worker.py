@@ -135,7 +135,7 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
             offered(PciIo, "pci_io", pci_io, border),
             offered(GuestMemory, "memory", memory, border),
         )
-        protocol = QueueingBlockDriver if hasattr(vendor, "submit_write") else BlockDriver
+        protocol = QueueingBlockDriver if getattr(vendor, "submit_write", None) is not None else BlockDriver
         return cast("BlockDriver", judged(protocol, border.out(vendor, *services), border))
 
     driver.__name__ = job.origin.class_name
