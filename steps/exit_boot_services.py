@@ -298,6 +298,7 @@ def disk_with_secret(machine: Machine, scene: Scene) -> None:
 @given("the driver has a write in flight")
 def write_in_flight(machine: Machine, scene: Scene) -> None:
     """Driver: a command that the disk has not seen."""
+    machine.driver.put_medium(LBA + 1, machine.host.secret("what the disk held", BLOCK).data)
     scene.secrets.append(machine.host.secret("the block in flight", BLOCK))
     scene.notes["before"] = machine.driver.medium(LBA + 1, 1)
     status = machine.driver.submit_write(LBA + 1, scene.secret.data)

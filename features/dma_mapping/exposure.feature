@@ -84,7 +84,7 @@ Feature: How much a mapping exposes, and for how long
 
   @DMA-08 @iommu-driver @beyond-uefi @T06 @T19 @on-sev @needs-dma-client @needs-os-loader
   Rule: Unmap of a common buffer inside an exit handler allocates and releases no memory
-    Source: EDK II OvmfPkg/VirtioNetDxe and OvmfPkg/VirtioBlkDxe of September 2017 unmapped there and relied on it; the
+    Source: EDK II OvmfPkg/VirtioBlkDxe and OvmfPkg/VirtioScsiDxe of September 2017 unmapped there and relied on it; the
     UEFI specification does not ask for it.
 
     @DMA-08.1

@@ -33,7 +33,7 @@ Feature: The queue of notifications
 
   @EVT-04 @core @uefi @T46 @on-none @needs-core-services
   Rule: An event that an exit handler signals is queued as at any other time
-    Source: UEFI 2.10, 7.1.5 EFI_BOOT_SERVICES.SignalEvent() and 7.1, table "TPL Restrictions": SignalEvent is legal up
+    Source: UEFI 2.10, 7.1.4 EFI_BOOT_SERVICES.SignalEvent() and 7.1, table "TPL Restrictions": SignalEvent is legal up
     to TPL_HIGH_LEVEL, and a notification function may signal other events.
 
     @EVT-04.1
@@ -53,7 +53,7 @@ Feature: The queue of notifications
 
   @EVT-06 @core @unspecified @T46 @on-none @needs-core-services
   Rule: Whether a deferred notification at TPL_CALLBACK runs behind all exit handlers follows from queueing alone
-    Source: UEFI 2.10, 7.1.2 and 7.1.5 say how events are queued, and nothing of exit handlers in particular.
+    Source: UEFI 2.10, 7.1.2 and 7.1.4 say how events are queued, and nothing of exit handlers in particular.
 
     @EVT-06.1
     Scenario Outline: A handler among others defers its work

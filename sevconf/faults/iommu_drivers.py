@@ -153,6 +153,17 @@ class TearsDownAtOnce(SevIommu):
         self.tear_down()
 
 
+class ScrubsInHandler(SevIommu):
+    """Wipes what the bus master has yet to read in its exit handler, and defers the rest."""
+
+    def on_exit(self) -> None:
+        """Zero Read bounces, then defer as ever."""
+        for info in self.live.values():
+            if info.operation is _READ:
+                self._clean(info.opened, info.pages)
+        super().on_exit()
+
+
 class DefersAtNotify(SevIommu):
     """Queues its second event at TPL_NOTIFY, where it overtakes handlers at TPL_CALLBACK."""
 
@@ -259,6 +270,7 @@ FAULTS = (
         ("EBS-06",),
         (("EBS-09", _NO_GARBAGE), ("EBS-10", _FIRST_COME)),
     ),
+    Fault("scrubs-in-handler", Party.IOMMU_DRIVER, Parts(iommu=ScrubsInHandler), ("EBS-09",)),
     Fault(
         "defers-at-notify",
         Party.IOMMU_DRIVER,

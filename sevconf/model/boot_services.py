@@ -66,7 +66,7 @@ class Core:
         self, type: int, notify_tpl: Tpl, function: NotifyFunction | None = None, *, name: str | None = None
     ) -> tuple[EfiStatus, EventHandle]:
         """CreateEvent."""
-        return self._create("CreateEvent", type, notify_tpl, function, None, name)
+        return self._create("CreateEvent", type, notify_tpl, function, group=None, name=name)
 
     def create_event_ex(
         self,
@@ -78,7 +78,7 @@ class Core:
         name: str | None = None,
     ) -> tuple[EfiStatus, EventHandle]:
         """CreateEventEx."""
-        return self._create("CreateEventEx", type, notify_tpl, function, group, name)
+        return self._create("CreateEventEx", type, notify_tpl, function, group=group, name=name)
 
     def _create(
         self,
@@ -86,6 +86,7 @@ class Core:
         type: int,
         notify_tpl: Tpl,
         function: NotifyFunction | None,
+        *,
         group: str | None,
         name: str | None,
     ) -> tuple[EfiStatus, EventHandle]:

@@ -162,8 +162,10 @@ def outcome(report: Report) -> str:
     """Say in one line what the run comes to."""
     table = report.totals()["scenarios"]
     counts = ", ".join(f"{count} {kind}" for kind, count in table.items() if count)
-    breaches = sum(len(rule.breaches) for rule in report.rules if not rule.apart)
-    charged = f", {breaches} {'breach' if breaches == 1 else 'breaches'} seen by monitors" if breaches else ""
+    broken = [len(rule.breaches) for rule in report.rules if rule.breaches and not rule.apart]
+    rules = f"{len(broken)} {'rule' if len(broken) == 1 else 'rules'}"
+    times = "once" if sum(broken) == 1 else f"{sum(broken)} times"
+    charged = f"; monitors saw {rules} broken, {times}" if broken else ""
     words = {0: "conforms", 1: "does not conform", 3: "is not judged: an error of ours", 4: "is not shown to conform"}
     code = report.exit_code()
     return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged} (exit code {code})"

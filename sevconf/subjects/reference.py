@@ -95,11 +95,11 @@ class ReferenceFacets:
         """Nothing was started."""
 
 
-def model_hash() -> str:
-    """Return the SHA-256 over the model's source, file by file, in hex."""
-    root = Path(__file__).parent.parent / "model"
+def source_hash(*rooms: str) -> str:
+    """Return the SHA-256 over the source of rooms of sevconf (`model`), file by file, in hex."""
+    root = Path(__file__).parent.parent
     text = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for room in rooms for path in (root / room).rglob("*.py")):
         text.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return text.hexdigest()
 
@@ -120,8 +120,9 @@ class ReferenceTarget:
 
     @cached_property
     def identity(self) -> Identity:
-        """What is judged: the model's source."""
-        return Identity(self.name, "model", model_hash())
+        """What is judged: the model's source, and that of the faults if one of them is in place."""
+        rooms = ("model",) if self.parties == frozenset(Party) else ("model", "faults")
+        return Identity(self.name, "model", source_hash(*rooms))
 
     def open(self, kind: MachineKind, seed: int) -> ReferenceFacets:
         """Return a fresh machine."""

@@ -64,7 +64,7 @@ def test_a_changed_c_bit_is_recorded_and_flushed(machine: ReferenceMachine, gues
     guest.mmu.tables.map_page(alias, Gpa(PAGE), CBit.SET)
     guest.set_cbit(alias, 1, CBit.CLEAR)
     (changed,) = machine.trace.of(CBitChanged)
-    assert (changed.gva, changed.gpa, changed.pages, changed.cbit) == (alias, PAGE, 1, CBit.CLEAR)
+    assert (changed.gva, changed.gpa, changed.pages, changed.cbit) == (alias, Gpa(PAGE), 1, CBit.CLEAR)
     guest.write(alias, b"plain")
     assert machine.ram.read_host(Gpa(PAGE), 5) == b"plain"
 

@@ -84,4 +84,4 @@ def test_the_last_line_says_what_it_comes_to(verdicts: tuple[Verdict, ...], word
 def test_breaches_are_in_the_last_line() -> None:
     """Breaches are counted beside the scenarios, which keep their verdicts."""
     broken = report(rule(), rule("DRV-01", Verdict.NONCONFORMING, rows=(), breaches=(BREACH,)))
-    assert outcome(broken) == "ovmf does not conform: 1 passed, 1 breach seen by monitors (exit code 1)"
+    assert outcome(broken) == "ovmf does not conform: 1 passed; monitors saw 1 rule broken, once (exit code 1)"

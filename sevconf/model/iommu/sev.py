@@ -6,9 +6,8 @@ bounce pages that are decrypted while the mapping lives. At ExitBootServices the
 event at TPL_CALLBACK, which the core queues behind every handler of the group; that event's function ends all mappings
 that are left, newest first, without allocating or freeing.
 
-Spec: the mechanism of EDK II edk2-stable202211, `OvmfPkg/IoMmuDxe`. Where that code leaves plaintext or
-trusts its caller this one does not: buffers are zeroed before they are opened, whole pages are rewritten, tokens and
-buffers are looked up.
+Spec: the mechanism of EDK II edk2-stable202211, `OvmfPkg/IoMmuDxe`. Here buffers
+are zeroed before they are opened, whole pages are rewritten, and tokens and buffers are looked up.
 
 Left out: operations above 4 GiB, SetAttribute.
 """
