@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sevconf.monitors.breach import Breach
-from sevconf.monitors.observed import Observer, driver_of, exit_window
+from sevconf.monitors.observed import Observer, driver_of, exit_window, inside_unmap
 from sevconf.trace import (
     DeviceState,
     Dma,
@@ -37,15 +37,17 @@ class DmaAfterExit:
     party: Party = Party.DRIVER
 
     def breaches(self, trace: Trace) -> tuple[Breach, ...]:
-        """Charge each device's first DMA behind the last notification."""
+        """Charge each device's first DMA behind the last notification; what starts only then is the OS's."""
         done = trace.phase(Phase.HANDLERS_DONE)
         if done is None:
             return ()
         found: dict[str, Breach] = {}
-        started = {e.device: e.step for e in trace.of(DeviceState) if e.running}
+        started = {e.device: e.step for e in trace.of(DeviceState) if e.running and e.step < done.step}
+        restarts = [e for e in trace.of(DeviceState, since=done.step) if e.running]
         for dma in trace.of(Dma, since=done.step):
             culprit = driver_of(trace, dma.device)
-            if dma.device not in found and dma.actor == dma.device and party_of(culprit) == self.party.value:
+            own = dma.actor == dma.device and not any(e.device == dma.device and e.step < dma.step for e in restarts)
+            if dma.device not in found and own and party_of(culprit) == self.party.value:
                 found[dma.device] = Breach(
                     rule=self.rule,
                     expected=f"{dma.device} does no DMA once the exit handlers have run",
@@ -85,7 +87,7 @@ def _teardowns_under_way(trace: Trace) -> Iterator[_Teardown]:
             pending.append(entry.event)
         elif isinstance(entry, NotificationEnded) and entry.event in pending:
             pending.remove(entry.event)
-        if party_of(entry.actor) != Party.IOMMU_DRIVER.value or _inside_unmap(trace, entry.step):
+        if party_of(entry.actor) != Party.IOMMU_DRIVER.value or inside_unmap(trace, entry):
             continue
         for mapping in ended:
             if mapping.mapping not in seen and mapping.bus_master in observer.running:
@@ -100,11 +102,6 @@ def _first_use(trace: Trace, down: _Teardown) -> Dma | None:
     start, end = down.mapping.device, down.mapping.device + down.mapping.length
     later = trace.of(Dma, since=down.step)
     return next((d for d in later if d.device == down.mapping.bus_master and start <= d.address < end), None)
-
-
-def _inside_unmap(trace: Trace, step: int) -> bool:
-    outer = trace.enclosing(trace.at(step))
-    return any(isinstance(e, ServiceCall) and e.service == "PciIo.Unmap" for e in outer)
 
 
 @dataclass(frozen=True, slots=True)

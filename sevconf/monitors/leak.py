@@ -29,8 +29,8 @@ def last_write(trace: Trace, gpa: int, *, before: int) -> Entry | None:
     return None
 
 
-def _ended(trace: Trace, mapping: str) -> MappingEnded | None:
-    return next((e for e in trace.of(MappingEnded) if e.mapping == mapping), None)
+def _ended(trace: Trace, mapping: str, *, before: int) -> MappingEnded | None:
+    return next((e for e in trace.of(MappingEnded) if e.mapping == mapping and e.step < before), None)
 
 
 def explain(trace: Trace, dump: Dumped, finding: Finding) -> Leak:
@@ -41,11 +41,11 @@ def explain(trace: Trace, dump: Dumped, finding: Finding) -> Leak:
     if writer is not None:
         words.append(f"last written at step {writer.step}: {describe(writer)}")
         steps.append(writer.step)
-    for made in trace.of(MappingMade):
+    for made in reversed([made for made in trace.of(MappingMade) if made.step < dump.step]):
         if made.device <= finding.gpa < made.device + max(made.length, 1) or made.host <= finding.gpa < (
             made.host + made.length
         ):
-            end = _ended(trace, made.mapping)
+            end = _ended(trace, made.mapping, before=dump.step)
             gone = trace.phase(Phase.SERVICES_GONE)
             if end is not None:
                 words.append(f"{made.mapping} ({made.operation}, step {made.step}) covered it and ended at {end.step}")

@@ -8,7 +8,7 @@ Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() (a common buffer comes from Allo
 from dataclasses import dataclass
 
 from sevconf.monitors.breach import Breach
-from sevconf.monitors.observed import Observer
+from sevconf.monitors.observed import Observer, inside_unmap
 from sevconf.trace import ServiceCall, ServiceReturn, Trace, describe, party_of
 from sevconf.vocabulary import PAGE_SIZE, DmaOperation, EfiStatus, Party
 
@@ -103,7 +103,7 @@ class MappedAfterStop:
     party: Party = Party.DRIVER
 
     def breaches(self, trace: Trace) -> tuple[Breach, ...]:
-        """Charge each mapping that is live when Stop returns."""
+        """Charge each mapping of the driver's own that is live when its Stop returns."""
         found = []
         observer = Observer()
         for entry in trace:
@@ -123,7 +123,7 @@ class MappedAfterStop:
                         subject=m.bus_master,
                     )
                     for m in observer.live.values()
-                    if _is_driver(m.owner)
+                    if _is_driver(m.owner) and m.owner == entry.actor
                 ]
             observer.see(entry)
         return tuple(found)
@@ -137,14 +137,15 @@ class UnmappedTwice:
     party: Party = Party.DRIVER
 
     def breaches(self, trace: Trace) -> tuple[Breach, ...]:
-        """Look for Unmap with a token that is not live; the call counts, not its status."""
+        """Look for Unmap with a token that is not live, unless a teardown ended it; the call counts, not its status."""
         found = []
         observer = Observer()
         ended: dict[str, tuple[int, str]] = {}
+        torn_down: set[str] = set()
         for entry in trace:
             if isinstance(entry, ServiceCall) and entry.service == "PciIo.Unmap" and _is_driver(entry.actor):
                 token = str(dict(entry.arguments).get("mapping"))
-                if token not in observer.live:
+                if token not in observer.live and token not in torn_down:
                     step, device = ended.get(token, (0, ""))
                     past = f"it ended at step {step}" if step else "it never was a mapping"
                     found.append(
@@ -159,4 +160,6 @@ class UnmappedTwice:
                     )
             for mapping in observer.see(entry):
                 ended[mapping.mapping] = (entry.step, mapping.bus_master)
+                if not inside_unmap(trace, entry):
+                    torn_down.add(mapping.mapping)
         return tuple(found)

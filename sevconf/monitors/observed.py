@@ -62,6 +62,11 @@ def call_path(trace: Trace, entry: Entry) -> tuple[list[ServiceCall], Notificati
     return calls[::-1], None
 
 
+def inside_unmap(trace: Trace, entry: Entry) -> bool:
+    """Tell whether an entry happened inside a call of PciIo.Unmap, and not of the IOMMU driver's own accord."""
+    return any(isinstance(e, ServiceCall) and e.service == "PciIo.Unmap" for e in trace.enclosing(entry))
+
+
 def driver_of(trace: Trace, device: str) -> str:
     """Return the actor that drives a device: the first that touched its registers, or asked for its first mapping."""
     for entry in trace:

@@ -67,9 +67,10 @@ class Bench:
         return mapped
 
     def open_pages(self) -> set[int]:
-        """Name the pages that the memory map offers and that the host can read."""
-        cbits = self.machine.mmu.tables.leaf_cbits(Gva(0), SCRATCH // PAGE_SIZE)
-        return {page * PAGE_SIZE for page, cbit in enumerate(cbits) if cbit is CBit.CLEAR}
+        """Name the pages that the host can read, in the last MiB that the memory map offers: all that tests use."""
+        first = SCRATCH - (1 << 20)
+        cbits = self.machine.mmu.tables.leaf_cbits(Gva(first), (SCRATCH - first) // PAGE_SIZE)
+        return {first + page * PAGE_SIZE for page, cbit in enumerate(cbits) if cbit is CBit.CLEAR}
 
     def exit(self) -> EfiStatus:
         """Call ExitBootServices with the current key."""
@@ -396,6 +397,11 @@ class Traffic(RuleBasedStateMachine):
         self.secrets.append(secret)
         return secret.data
 
+    def _write(self, start: Gva, place: int, length: int) -> None:
+        secret = self._secret(length)
+        self.bench.guest.write(Gva(start + place), secret)
+        self._region(start)[1][place : place + length] = secret
+
     def _pick(self, number: int) -> Live:
         return self.live[number % len(self.live)]
 
@@ -424,13 +430,17 @@ class Traffic(RuleBasedStateMachine):
 
     @rule(place=places, length=lengths, operation=st.sampled_from([READ, WRITE]))
     def map_bounced(self, place: int, length: int, operation: DmaOperation) -> None:
-        """Let a client map some of its memory for reading or writing."""
+        """Let a client map some of its memory for reading or writing, and a secret move through the mapping."""
         length = min(length, 2 * PAGE_SIZE - place)
         host = Gva(self.client + place)
+        if operation is READ:
+            self._write(self.client, place, min(length, 96))
         mapped = self.bench.map(operation, host, length)
         size = pages_for(length) * PAGE_SIZE
         data = self.memory[self.client][place : place + length] if operation is READ else bytearray()
         self.live.append(Live(mapped, operation, host, length, bytearray(data.ljust(size, b"\0"))))
+        if operation is WRITE:
+            self.device_writes(-1, 0, 96)
 
     @precondition(lambda self: self.buffers)
     @rule(number=st.integers(0, 9), place=places, length=lengths)
@@ -465,11 +475,8 @@ class Traffic(RuleBasedStateMachine):
         """Let whoever owns memory write a secret to it, mapped or not."""
         regions = {**self.memory, **self.buffers}
         start = sorted(regions)[number % len(regions)]
-        data = regions[start]
-        place %= len(data)
-        secret = self._secret(length)[: len(data) - place]
-        self.bench.guest.write(Gva(start + place), secret)
-        data[place : place + len(secret)] = secret
+        place %= len(regions[start])
+        self._write(start, place, min(length, len(regions[start]) - place))
 
     @precondition(lambda self: self.live)
     @rule(number=st.integers(0, 9))

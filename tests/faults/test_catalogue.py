@@ -1,0 +1,44 @@
+"""The catalogue of faults: every rule has a machine that it must fail, and every machine says what it breaks."""
+
+import pytest
+
+from sevconf.faults import CATALOGUE, Fault
+from sevconf.suite import Rule, load
+from sevconf.suite.locate import suite_root
+from sevconf.vocabulary import Basis
+
+RULES = load(suite_root()).rules
+EVERY = pytest.mark.parametrize("fault", CATALOGUE.values(), ids=CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    "rule", [r for r in RULES.values() if r.basis is not Basis.UNSPECIFIED and not r.limit], ids=lambda r: r.id
+)
+def test_every_rule_has_its_faulty_machine(rule: Rule) -> None:
+    """A rule exists when a machine with one bug must fail it; rules on limits have machines of their own instead."""
+    assert any(rule.id in fault.catches for fault in CATALOGUE.values())
+
+
+@EVERY
+def test_a_fault_breaks_few_rules_and_says_why(fault: Fault) -> None:
+    """A fault breaks three rules at most, each of them known, and collateral quotes its clause."""
+    collateral = dict(fault.collateral)
+    broken = {*fault.catches, *collateral}
+    assert fault.catches
+    assert len(broken) == len(fault.catches) + len(fault.collateral) <= 3
+    assert broken <= RULES.keys()
+    assert all(len(clause) > 20 for clause in collateral.values())
+
+
+@EVERY
+def test_a_fault_is_its_partys(fault: Fault) -> None:
+    """The rules that a fault breaks judge the party whose bug it is."""
+    broken = {*fault.catches, *dict(fault.collateral)}
+    assert {RULES[rule].party for rule in broken} == {fault.party}
+
+
+@EVERY
+def test_a_bug_is_one_sentence(fault: Fault) -> None:
+    """The bug is told in one line that ends in a full stop."""
+    assert fault.bug.endswith(".")
+    assert len(fault.bug) > 20

@@ -1,0 +1,34 @@
+"""What the suite catches: each one-bug machine breaks the rules that it names, and no others."""
+
+import pytest
+
+from sevconf.faults import CATALOGUE, Fault
+from sevconf.judge import Setting
+from sevconf.reporting.report import Report
+from sevconf.run import Order, run
+from sevconf.subjects.registry import resolve
+from sevconf.suite import load
+from sevconf.suite.locate import suite_root
+from sevconf.verdict import ExitCode, Verdict
+from sevconf.vocabulary import Basis, Profile
+
+SUITE = load(suite_root())
+#: Verdicts that blame somebody.
+_BLAMED = {Verdict.NONCONFORMING, Verdict.TARGET_FAILED, Verdict.ERROR}
+
+
+def judged(fault: Fault) -> Report:
+    """Run the rules of a fault's party on its machine; rules on other parties would not be judged."""
+    rules = frozenset(rule.id for rule in SUITE.rules.values() if rule.party is fault.party)
+    target = resolve(f"faulty:{fault.name}")
+    return run(Setting(SUITE, target, Profile.THREAD_PROPOSAL, 0, rules), Order(f"faulty:{fault.name}"))
+
+
+@pytest.mark.parametrize("fault", CATALOGUE.values(), ids=CATALOGUE)
+def test_a_fault_is_caught_by_its_rules_alone(fault: Fault) -> None:
+    """A machine with one bug fails the rules that must catch it and its declared collateral, and nothing else."""
+    report = judged(fault)
+    blamed = {rule.id for rule in report.rules if rule.breaches or any(row.verdict in _BLAMED for row in rule.rows)}
+    assert blamed == {*fault.catches, *dict(fault.collateral)}
+    counted = any(SUITE.rules[rule].basis is not Basis.ADVISORY for rule in blamed)
+    assert report.exit_code() == (ExitCode.NONCONFORMING if counted else ExitCode.CONFORMING)
