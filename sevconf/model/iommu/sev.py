@@ -10,7 +10,7 @@ Spec: the mechanism of EDK II edk2-stable202211, `OvmfPkg/IoMmuDxe`. Where that 
 trusts its caller this one does not: buffers are zeroed before they are opened, whole pages are rewritten, tokens and
 buffers are looked up.
 
-Left out: operations above 4 GiB, SetAttribute.
+Left out: memory above 4 GiB, so that an operation and its 64-bit twin are served alike; SetAttribute.
 """
 
 from dataclasses import dataclass
@@ -168,8 +168,9 @@ class SevIommu:
 
     # Map and Unmap
 
-    def map(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Open a common buffer in place, or bounce pages for Read and Write."""
+        del wide  # all RAM lies below 4 GiB
         if length <= 0:
             return _refused(EfiStatus.INVALID_PARAMETER)
         if operation is DmaOperation.COMMON_BUFFER:
