@@ -45,11 +45,19 @@ def fill(machine: Machine, operation: DmaOperation, size: int) -> Client:
     return Client(start, size, held, {})
 
 
-def map_part(machine: Machine, scene: Scene, name: str, offset: int, length: int) -> None:
-    """Map a part of the client's memory under a name, which must succeed whole."""
+def map_part(machine: Machine, scene: Scene, name: str, offset: int, length: int) -> Mapped:
+    """Map a part of the client's memory under a name."""
     client: Client = scene.notes["client"]
     host = Gva(client.start + offset)
     mapped = machine.dma.map(scene.notes["operation"], host, length)
+    client.mapped[name] = host, mapped, length
+    return mapped
+
+
+def require_mapped(machine: Machine, scene: Scene, name: str) -> None:
+    """Judge that a part is mapped, and whole."""
+    client: Client = scene.notes["client"]
+    host, mapped, length = client.mapped[name]
     judge(
         not mapped.status.is_error and mapped.length == length,
         expected=f"Map takes {length} bytes at {host:#x} as {scene.notes['operation']}",
@@ -57,7 +65,6 @@ def map_part(machine: Machine, scene: Scene, name: str, offset: int, length: int
         culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),
         steps=tuple(call.step for call in machine.trace.calls("IoMmu.Map")[-1:]),
     )
-    client.mapped[name] = host, mapped, length
 
 
 def exchange(machine: Machine, scene: Scene, name: str, turn: str) -> Findings:
@@ -128,6 +135,7 @@ def mapping_at(machine: Machine, scene: Scene, operation: DmaOperation, size: in
     scene.notes.update(operation=operation, client=fill(machine, operation, 2 * PAGE_SIZE + offset + size))
     scene.notes["parts"] = {"it": (PAGE_SIZE + offset, size)}
     map_part(machine, scene, "it", PAGE_SIZE + offset, size)
+    require_mapped(machine, scene, "it")
 
 
 @given(parsers.re(r"another one of 64 bytes, (?P<place>nowhere|right before it|right behind it)"))
@@ -138,6 +146,7 @@ def neighbour_at(machine: Machine, scene: Scene, place: str) -> None:
         beside = offset - NEIGHBOUR if place == "right before it" else offset + size
         scene.notes["parts"]["the other"] = beside, NEIGHBOUR
         map_part(machine, scene, "the other", beside, NEIGHBOUR)
+        require_mapped(machine, scene, "the other")
 
 
 @when(parsers.re(r"they carry data, (?P<first>it|the other) is unmapped first, and what is left carries data again"))
@@ -201,7 +210,8 @@ def mapped_among(  # noqa: PLR0917 -- four columns
     machine.memory.write(client.start, client.held)
     if full == "another secret":
         scene.secrets.append(machine.host.secret("what lay there before", client.size))
-    map_part(machine, scene, "them", offset, size)
+    mapped = map_part(machine, scene, "them", offset, size)
+    control(not mapped.status.is_error and mapped.length == size, f"Map of {size} bytes returned {mapped}")
     if operation is DmaOperation.READ:
         control(not exchange(machine, scene, "them", "first"), "the bus master does not read what is mapped for it")
 
