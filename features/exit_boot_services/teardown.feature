@@ -22,7 +22,7 @@ Feature: Tearing down DMA at ExitBootServices
         | TPL_NOTIFY   | TPL_CALLBACK |
         | TPL_NOTIFY   | TPL_NOTIFY   |
 
-  @EBS-07 @iommu-driver @beyond-uefi @T35 @T38 @on-sev @needs-dma-client @needs-os-loader
+  @EBS-07 @iommu-driver @beyond-uefi @T35 @T38 @T44 @on-sev @needs-dma-client @needs-os-loader
   Rule: No mapping is live once ExitBootServices has returned, though no driver unmaps
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: it ends every mapping in its list. PCI drivers need not
     unmap: OvmfPkg/VirtioBlkDxe and others ceased to in 2017 (5659ec3fa9, bf99bdd1f7).
@@ -49,6 +49,21 @@ Feature: Tearing down DMA at ExitBootServices
       And 2 live BusMasterCommonBuffer mappings, each with a secret
       When the OS loader takes the machine over
       Then no mapping is live any more
+
+    @EBS-07.3
+    Scenario Outline: A mapping for a bus master that addresses 64 bits
+      Given a device with DUAL_ADDRESS_CYCLE <enabled>, and a live <operation> mapping
+      When the OS loader takes the machine over
+      Then the IOMMU driver was asked for <asked>, and that mapping is not live any more
+
+      Examples:
+        | enabled  | operation             | asked                   |
+        | disabled | BusMasterRead         | BusMasterRead           |
+        | disabled | BusMasterWrite        | BusMasterWrite          |
+        | disabled | BusMasterCommonBuffer | BusMasterCommonBuffer   |
+        | enabled  | BusMasterRead         | BusMasterRead64         |
+        | enabled  | BusMasterWrite        | BusMasterWrite64        |
+        | enabled  | BusMasterCommonBuffer | BusMasterCommonBuffer64 |
 
   @EBS-08 @iommu-driver @beyond-uefi @T04 @T18 @T24 @T25 @on-sev @needs-dma-client @needs-os-loader @needs-dram-dump
   Rule: When the OS owns the machine, no data of any mapping lies in plaintext, whatever page tables it loads

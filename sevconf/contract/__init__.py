@@ -19,7 +19,7 @@ from sevconf.contract.driver import (
     PciIo,
     QueueingBlockDriver,
 )
-from sevconf.contract.machine import Act, EventSpec, Identity, Machine, Target
+from sevconf.contract.machine import Act, EventSpec, Identity, Machine, Mappable, Target
 from sevconf.contract.secret import Secret
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "GuestMemory",
     "Identity",
     "Machine",
+    "Mappable",
     "Mapped",
     "MappingToken",
     "MemoryMap",

@@ -20,6 +20,10 @@ class Capability(Enum):
     WRITE_IN_FLIGHT = "write-in-flight"
     #: The levels of the handlers of driver and IOMMU driver can be chosen.
     HANDLER_TPL = "handler-tpl"
+    #: A timer's notification can be let in while the IOMMU driver is inside Map.
+    INTERRUPTS = "interrupts"
+    #: Services that a driver calls can be made to fail for want of resources, or to give less than asked for.
+    SHORTAGE = "shortage"
     #: An OS loader takes the machine over.
     OS_LOADER = "os-loader"
 

@@ -71,6 +71,15 @@ class EventSpec:
     by_create_event_ex: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Mappable:
+    """What Map takes: an operation, and `length` bytes at `host`."""
+
+    operation: DmaOperation
+    host: Gva
+    length: int
+
+
 class GuestMemoryFacet(Protocol):
     """Guest memory, access by access; needs `guest-memory`. A Gva from `pages` is mapped; contents are undefined."""
 
@@ -116,6 +125,14 @@ class GuestMemoryFacet(Protocol):
 
     def map_by_table(self, gva: Gva, written_with: CBit) -> Gva:
         """Map the page of `gva` again, by a leaf table whose entries the guest wrote through that C-bit."""
+        ...
+
+    def shared_pages(self) -> tuple[Gpa, ...]:
+        """Return the pages of all RAM that the guest's present entries have with the C-bit clear."""
+        ...
+
+    def declared_shared(self) -> tuple[Gpa, ...]:
+        """Return the pages that the target declares as shared with the host for ever, such as GHCBs."""
         ...
 
     def switch_page_tables(self, cbit: CBit) -> None:
@@ -238,6 +255,18 @@ class DmaFacet(Protocol):
         """PciIo.Unmap."""
         ...
 
+    def map_interrupted(self, first: Mappable, act: int, second: Mappable) -> tuple[Mapped, Mapped | None]:
+        """
+        Map, and let a timer's notification at TPL_NOTIFY in at that act (from 1) of the IOMMU driver; it maps too.
+
+        The notification's result is None if the IOMMU driver was done before; needs `interrupts`.
+        """
+        ...
+
+    def dual_address_cycle(self, *, enabled: bool) -> EfiStatus:
+        """PciIo.Attributes: enable or disable DUAL_ADDRESS_CYCLE."""
+        ...
+
     def unmap_at_exit(self, mapping: MappingToken, tpl: Tpl) -> EfiStatus:
         """Register an ExitBootServices handler at that level that unmaps it, as old virtio drivers did."""
         ...
@@ -274,6 +303,18 @@ class DriverFacet(Protocol):
         """Ask the driver to hand blocks to the disk and return; needs `write-in-flight`."""
         ...
 
+    def fail_call(self, number: int) -> None:
+        """Let that call (from 1) of the driver fail, of those that take resources; 0: none. Needs `shortage`."""
+        ...
+
+    def call_failed(self) -> bool:
+        """Tell whether the call that was to fail has come; needs `shortage`."""
+        ...
+
+    def map_at_most(self, length: int) -> None:
+        """Let Map give the driver no more than that many bytes from now on; needs `shortage`."""
+        ...
+
     def medium(self, lba: int, count: int) -> bytes:
         """Return blocks as they lie on the disk image."""
         ...
@@ -300,6 +341,10 @@ class SetupFacet(Protocol):
 
     def driver_handler(self, tpl: Tpl) -> None:
         """Queue the reference disk driver's handler at that level."""
+        ...
+
+    def opening_iommu(self) -> None:
+        """Put an SEV IOMMU driver in place that opens all RAM at exit, as a VT-d driver may."""
         ...
 
     def deferring_driver(self, *, tpl: Tpl) -> None:

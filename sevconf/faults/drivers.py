@@ -1,7 +1,7 @@
 """Disk drivers with one bug each."""
 
 from sevconf.contract.disk import Opcode
-from sevconf.contract.driver import EventHandle, Mapped
+from sevconf.contract.driver import Mapped
 from sevconf.faults.fault import Fault
 from sevconf.faults.limits import DeferringDiskDriver
 from sevconf.model.drivers.disk import DiskDriver, InFlight
@@ -43,8 +43,10 @@ class FreesInHandler(DiskDriver):
 
     def start(self) -> EfiStatus:
         """Take a page that the handler will free."""
-        _, self.spare = self.boot_services.allocate_pages(AllocateType.ANY_PAGES, _DATA, 1)
-        return super().start()
+        status = super().start()
+        if not status.is_error:
+            _, self.spare = self.boot_services.allocate_pages(AllocateType.ANY_PAGES, _DATA, 1)
+        return status
 
 
 class ReadsMapInHandler(DiskDriver):
@@ -61,8 +63,10 @@ class FreesBufferInHandler(DiskDriver):
 
     def start(self) -> EfiStatus:
         """Take a buffer that the handler will free."""
-        _, self.spare = self.pci_io.allocate_buffer(_DATA, 1)
-        return super().start()
+        status = super().start()
+        if not status.is_error:
+            _, self.spare = self.pci_io.allocate_buffer(_DATA, 1)
+        return status
 
     def on_exit(self) -> None:
         """Halt, then free."""
@@ -85,9 +89,10 @@ class ClosesEventInHandler(DiskDriver):
 
     def start(self) -> EfiStatus:
         """Make an event that the handler will close."""
-        self.other = EventHandle(0)
-        _, self.other = self.boot_services.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.halt)
-        return super().start()
+        status = super().start()
+        if not status.is_error:
+            _, self.other = self.boot_services.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.halt)
+        return status
 
     def on_exit(self) -> None:
         """Halt, then close."""
@@ -128,9 +133,10 @@ class HaltsTooLate(DeferringDiskDriver):
 
     def start(self) -> EfiStatus:
         """Make one event more."""
-        self.late = EventHandle(0)
-        _, self.late = self.boot_services.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.defer)
-        return super().start()
+        status = super().start()
+        if not status.is_error:
+            _, self.late = self.boot_services.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.defer)
+        return status
 
     def on_exit(self) -> None:
         """Signal the event that signals the other."""

@@ -223,6 +223,10 @@ class LeavesItToTheOs(SevIommu):
 _AT_EXIT = "no data of any mapping lies in plaintext when the OS owns the machine"
 _NO_GARBAGE = "a command that is in flight at exit puts no garbage on the disk"
 _FIRST_COME = "of two deferring handlers the one that runs first has its way first"
+_ANY_PLACE = "mappings of any length and place carry their data, whatever lies beside them"
+_NO_MEMORY = "Map and Unmap of a common buffer use no memory but what AllocateBuffer took"
+_PRIVATE = "pages are private before they are given back"
+_DECLARED = "the host can read no page at hand-over but declared ones"
 _OUTLIVES = "when Unmap returns, nothing that went through the mapping lies in plaintext"
 
 FAULTS = (
@@ -254,12 +258,20 @@ FAULTS = (
         ("DMA-01",),
         (("DMA-03", "a mapping opens pages only while it lives"),),
     ),
-    Fault("loses-write-data", Party.IOMMU_DRIVER, Parts(iommu=LosesWriteData), ("DMA-02",)),
+    Fault("loses-write-data", Party.IOMMU_DRIVER, Parts(iommu=LosesWriteData), ("DMA-02",), (("DMA-14", _ANY_PLACE),)),
     Fault("leaves-tail", Party.IOMMU_DRIVER, Parts(iommu=LeavesTail), ("DMA-04",)),
     Fault("trusts-token", Party.IOMMU_DRIVER, Parts(iommu=TrustsToken), ("DMA-06",)),
-    Fault("frees-in-unmap", Party.IOMMU_DRIVER, Parts(iommu=FreesInUnmap), ("DMA-08",)),
-    Fault("opens-one-page-more", Party.IOMMU_DRIVER, Parts(iommu=OpensOnePageMore), ("DMA-03",)),
-    Fault("never-closes", Party.IOMMU_DRIVER, Parts(iommu=NeverCloses), ("DMA-03",)),
+    Fault("frees-in-unmap", Party.IOMMU_DRIVER, Parts(iommu=FreesInUnmap), ("DMA-08",), (("DMA-09", _NO_MEMORY),)),
+    Fault(
+        "opens-one-page-more", Party.IOMMU_DRIVER, Parts(iommu=OpensOnePageMore), ("DMA-03",), (("DMA-14", _ANY_PLACE),)
+    ),
+    Fault(
+        "never-closes",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=NeverCloses),
+        ("DMA-03",),
+        (("DMA-17", _PRIVATE), ("EBS-25", _DECLARED)),
+    ),
     Fault("never-zeroes", Party.IOMMU_DRIVER, Parts(iommu=NeverZeroes), ("DMA-05",)),
     Fault("frees-at-teardown", Party.IOMMU_DRIVER, Parts(iommu=FreesAtTeardown), ("MEM-04",)),
     Fault("allocates-at-teardown", Party.IOMMU_DRIVER, Parts(iommu=AllocatesAtTeardown), ("MEM-04",)),
@@ -280,15 +292,25 @@ FAULTS = (
     ),
     Fault("newest-only", Party.IOMMU_DRIVER, Parts(iommu=NewestOnly), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
     Fault(
-        "skips-read-and-write", Party.IOMMU_DRIVER, Parts(iommu=SkipsReadAndWrite), ("EBS-07",), (("EBS-08", _AT_EXIT),)
+        "skips-read-and-write",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=SkipsReadAndWrite),
+        ("EBS-07",),
+        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
     ),
     Fault(
         "skips-common-buffers",
         Party.IOMMU_DRIVER,
         Parts(iommu=SkipsCommonBuffers),
         ("EBS-07",),
-        (("EBS-08", _AT_EXIT),),
+        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
     ),
-    Fault("counts-on-drivers", Party.IOMMU_DRIVER, Parts(iommu=CountsOnDrivers), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
+    Fault(
+        "counts-on-drivers",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=CountsOnDrivers),
+        ("EBS-07",),
+        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
+    ),
     Fault("leaves-it-to-the-os", Party.IOMMU_DRIVER, Parts(iommu=LeavesItToTheOs), ("EBS-08",)),
 )

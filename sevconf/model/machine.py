@@ -11,7 +11,6 @@ import random
 from functools import cached_property
 
 from sevconf.contract.driver import BlockDriver
-from sevconf.model.bus import Bus
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
 from sevconf.model.iommu.none import NoIommu
@@ -20,6 +19,7 @@ from sevconf.model.page_table import PageTables
 from sevconf.model.parts import Parts
 from sevconf.model.pci_io import PciIo, Registers
 from sevconf.model.recorder import Recorder
+from sevconf.model.shortage import Shortage
 from sevconf.trace import ExitPhase, Phase, Trace
 from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Gpa, MachineKind, Tpl
 
@@ -56,10 +56,12 @@ class ReferenceMachine:
         self.core = parts.core(self.recorder, self.events, memory_map, parts.pool(memory_map), self._let_time_pass)
 
         self.ledger = MappingLedger(self.recorder)
-        self.bus = Bus(self.recorder, self.ram)
+        self.bus = parts.bus(self.recorder, self.ram)
         self.disk = parts.disk(self.recorder, self.bus)
         self.host = parts.hypervisor(self.recorder, self.ram, self.disk, seed, self._step_devices)
         self.loader = parts.loader(self.core, self._take_over)
+        #: Which calls of the disk's driver fail for want of resources.
+        self.shortage = Shortage(self.recorder)
         self.driver_factory = parts.driver
         #: Who acts when the disk's driver acts.
         self.driver_actor = f"driver:{getattr(parts.driver, '__name__', 'driver')}"
@@ -114,7 +116,7 @@ class ReferenceMachine:
         """The disk's driver, made at its first use."""
         pci_io = self.pci_io(self.disk)
         with self.recorder.acting(self.driver_actor):
-            return self.driver_factory(self.core, pci_io, self.guest)
+            return self.driver_factory(self.shortage.core(self.core), self.shortage.pci_io(pci_io), self.guest)
 
     # Time
 

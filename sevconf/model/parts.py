@@ -8,6 +8,7 @@ from typing import TypeAlias
 from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory
 from sevconf.contract.driver import PciIo as PciIoProtocol
 from sevconf.model.boot_services import Core
+from sevconf.model.bus import Bus
 from sevconf.model.devices.disk import Disk
 from sevconf.model.drivers.disk import DiskDriver
 from sevconf.model.encrypted_ram import EncryptedRam
@@ -50,6 +51,7 @@ class Parts:
     core: type[Core] = Core
     pci_io: type[PciIo] = PciIo
     iommu: type[SevIommu] = SevIommu
+    bus: type[Bus] = Bus
     disk: type[Disk] = Disk
     driver: DriverFactory = DiskDriver
     loader: type[OsLoader] = OsLoader

@@ -3,7 +3,9 @@ PciIo over the EDKII IOMMU protocol, for one device of one driver.
 
 Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL; EDK II `MdeModulePkg/Bus/Pci/PciBusDxe/PciIo.c`, which hands Map, Unmap,
 AllocateBuffer and FreeBuffer to the IOMMU protocol where there is one.
-Left out: I/O and configuration accesses, attributes, DUAL_ADDRESS_CYCLE.
+With the attribute DUAL_ADDRESS_CYCLE enabled each operation becomes its 64-bit twin on the way to the IOMMU driver.
+
+Left out: I/O and configuration accesses, attributes other than DUAL_ADDRESS_CYCLE.
 """
 
 from typing import Protocol
@@ -40,6 +42,14 @@ class PciIo:
         self._iommu = iommu
         self._ledger = ledger
         self._device = device
+        self._wide = False
+
+    def dual_address_cycle(self, *, enabled: bool) -> EfiStatus:
+        """Attributes: enable or disable EFI_PCI_IO_ATTRIBUTE_DUAL_ADDRESS_CYCLE."""
+        what = "Enable" if enabled else "Disable"
+        with self._recorder.service("PciIo.Attributes", "pci", operation=what, attributes="DUAL_ADDRESS_CYCLE") as call:
+            self._wide = enabled
+            return call.returns(EfiStatus.SUCCESS)
 
     def mem_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
         """Mem.Read of BAR 0."""
@@ -75,12 +85,13 @@ class PciIo:
         caller = self._recorder.actor
         if not isinstance(operation, DmaOperation):
             raise BrokenContract(caller, "call Map", f"passes {operation!r} where a DmaOperation belongs")
-        arguments = {"operation": operation.value, "host": host_address, "length": length}
+        arguments = {"host": host_address, "length": length}
+        wide = operation.at_iommu(wide=self._wide)
         with (
-            self._recorder.service("PciIo.Map", "pci", **arguments) as outer,
-            self._recorder.service("IoMmu.Map", self._iommu.actor, **arguments) as inner,
+            self._recorder.service("PciIo.Map", "pci", operation=operation.value, **arguments) as outer,
+            self._recorder.service("IoMmu.Map", self._iommu.actor, operation=wide, **arguments) as inner,
         ):
-            mapped = self._iommu.map(operation, host_address, length)
+            mapped = self._iommu.map(operation, host_address, length, wide=self._wide)
             inner.returns(mapped.status, device=mapped.device_address, length=mapped.length)
             if not mapped.status.is_error:
                 self._ledger.made(mapped, caller, self._device.actor, operation, host_address)

@@ -9,6 +9,7 @@ from sevconf.monitors.breach import Breach, Monitor
 from sevconf.monitors.charge import MONITORS, charge
 from sevconf.monitors.judgement import control, judge, judge_breaches
 from sevconf.monitors.leak import Leak, explain, last_write, leaks, shown_in_plaintext
+from sevconf.monitors.life import leaks_after_life
 from sevconf.monitors.observed import ExitWindow, Observer, driver_of, exit_window, in_window
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "judge_breaches",
     "last_write",
     "leaks",
+    "leaks_after_life",
     "shown_in_plaintext",
 ]

@@ -7,8 +7,10 @@ never charged.
 
 from dataclasses import replace
 
+from sevconf.monitors.bounce import GivenBackOpen, SharedBounce
 from sevconf.monitors.breach import Breach, Monitor
 from sevconf.monitors.dma_use import AgainstDirection, OutsideMapping
+from sevconf.monitors.half_start import HalfStarted
 from sevconf.monitors.halting import DmaAfterExit, HaltTooLate, TeardownTooEarly, UnmapsWhileRunning
 from sevconf.monitors.levels import ExitAboveApplication, LevelLeftRaised
 from sevconf.monitors.mapping_duty import ForeignCommonBuffer, FreedWhileMapped, MappedAfterStop, UnmappedTwice
@@ -25,6 +27,8 @@ from sevconf.vocabulary import Party
 #: Every monitor, in the order of its rule's id.
 MONITORS: tuple[Monitor, ...] = (
     UnmapReleases(),
+    SharedBounce(),
+    GivenBackOpen(),
     DmaAfterExit(),
     HaltTooLate(),
     ForeignCommonBuffer(),
@@ -34,6 +38,7 @@ MONITORS: tuple[Monitor, ...] = (
     MappedAfterStop(),
     UnmappedTwice(),
     UnmapsWhileRunning(),
+    HalfStarted(),
     ExitAboveApplication(),
     LevelLeftRaised(),
     TeardownTooEarly(),

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-from sevconf.contract import Act, EventSpec, Mapped, MappingToken, MemoryMap, QueueingBlockDriver, Secret
+from sevconf.contract import Act, EventSpec, Mappable, Mapped, MappingToken, MemoryMap, QueueingBlockDriver, Secret
 from sevconf.contract.disk import BLOCK
 from sevconf.contract.driver import BlockDriver, EventHandle
 from sevconf.errors import Unsupported
-from sevconf.model.machine import ALIAS_STEP, ALIASES, SCRATCH, ReferenceMachine
+from sevconf.model.machine import ALIAS_STEP, ALIASES, RAM_SIZE, SCRATCH, ReferenceMachine
 from sevconf.model.recorder import Service
+from sevconf.subjects.interrupts import timer_inside
 from sevconf.trace import Dumped
 from sevconf.vocabulary import (
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
@@ -93,6 +94,15 @@ class MemoryFacet:
     def cbits(self, gva: Gva, pages: int) -> tuple[CBit, ...]:
         """Read leaf entries."""
         return tuple(self._machine.mmu.tables.leaf_cbits(gva, pages))
+
+    def shared_pages(self) -> tuple[Gpa, ...]:
+        """Read every leaf entry of RAM."""
+        cbits = self._machine.mmu.tables.leaf_cbits(Gva(0), RAM_SIZE // PAGE_SIZE)
+        return tuple(Gpa(page * PAGE_SIZE) for page, cbit in enumerate(cbits) if cbit is CBit.CLEAR)
+
+    def declared_shared(self) -> tuple[Gpa, ...]:
+        """Declare nothing: under SEV a guest needs no page that is shared for ever."""
+        return ()
 
     def map_by_table(self, gva: Gva, written_with: CBit) -> Gva:
         """Map again, then rewrite the leaf table through an alias of it that has that C-bit."""
@@ -294,6 +304,21 @@ class DmaFacet:
         """PciIo.Unmap."""
         return self._pci_io.unmap(mapping)
 
+    def map_interrupted(self, first: Mappable, act: int, second: Mappable) -> tuple[Mapped, Mapped | None]:
+        """Map, and map again inside."""
+        answers: list[Mapped] = []
+
+        def on_timer() -> None:
+            answers.append(self.map(second.operation, second.host, second.length))
+
+        with timer_inside(self._machine, "IoMmu.Map", act, on_timer):
+            mapped = self.map(first.operation, first.host, first.length)
+        return mapped, answers[0] if answers else None
+
+    def dual_address_cycle(self, *, enabled: bool) -> EfiStatus:
+        """PciIo.Attributes."""
+        return self._pci_io.dual_address_cycle(enabled=enabled)
+
     def unmap_at_exit(self, mapping: MappingToken, tpl: Tpl) -> EfiStatus:
         """Unmap in an exit handler."""
 
@@ -358,6 +383,18 @@ class DriverFacet:
             if not isinstance(driver, QueueingBlockDriver):
                 raise Unsupported("the driver cannot leave a write in flight: it has no submit_write")
             return call.returns(driver.submit_write(lba, data))
+
+    def fail_call(self, number: int) -> None:
+        """Choose the call that fails."""
+        self._machine.shortage.fail_call(number)
+
+    def call_failed(self) -> bool:
+        """Ask whether it came."""
+        return not self._machine.shortage.pending
+
+    def map_at_most(self, length: int) -> None:
+        """Limit Map."""
+        self._machine.shortage.map_at_most(length)
 
     def medium(self, lba: int, count: int) -> bytes:
         """Read the disk image."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from sevconf.contract import Capability, Identity
 from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory, PciIo
 from sevconf.errors import SuiteError
-from sevconf.faults.limits import DeferringDiskDriver
+from sevconf.faults.limits import DeferringDiskDriver, OpensAllRam
 from sevconf.model.drivers.disk import DiskDriver
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
@@ -36,6 +36,11 @@ class SetupFacet:
         if not (isinstance(factory, type) and issubclass(factory, DiskDriver)):
             raise SuiteError("the level of a foreign driver's handler is its own choice")
         self._machine.driver_factory = type(factory.__name__, (factory,), {"handler_tpl": tpl})
+
+    def opening_iommu(self) -> None:
+        """Put the IOMMU driver that opens all RAM in place; what it does is the scenario's doing."""
+        opening = type("Scenario", (OpensAllRam,), {"actor": "scenario"})
+        self._machine.parts = replace(self._machine.parts, iommu=opening)
 
     def deferring_driver(self, *, tpl: Tpl) -> None:
         """Put the driver that defers its halt in place; what it does is the scenario's doing."""

@@ -87,9 +87,9 @@ class DiskDriver:
         if status.is_error:
             return status
         self.memory.write(self.ring, bytes(ENTRIES * DESCRIPTOR_SIZE))
-        mapped = self._map_ring()
+        mapped = self._whole(self._map_ring(), ENTRIES * DESCRIPTOR_SIZE)
         if mapped.status.is_error:
-            self.pci_io.free_buffer(1, self.ring)
+            self._give_ring()
             return mapped.status
         self.ring_mapping = mapped.mapping
         status, self.exit_event = self.boot_services.create_event(
@@ -97,7 +97,7 @@ class DiskDriver:
         )
         if status.is_error:
             self.pci_io.unmap(self.ring_mapping)
-            self.pci_io.free_buffer(1, self.ring)
+            self._give_ring()
             return status
         self._write(DiskRegister.RING_BASE, self._ring_address(mapped))
         self._write(DiskRegister.RING_ENTRIES, ENTRIES)
@@ -122,6 +122,13 @@ class DiskDriver:
 
     def _map_ring(self) -> Mapped:
         return self.pci_io.map(DmaOperation.COMMON_BUFFER, self.ring, ENTRIES * DESCRIPTOR_SIZE)
+
+    def _whole(self, mapped: Mapped, length: int) -> Mapped:
+        """Give up a mapping of fewer bytes than asked for."""
+        if mapped.status.is_error or mapped.length >= length:
+            return mapped
+        self.pci_io.unmap(mapped.mapping)
+        return Mapped(EfiStatus.OUT_OF_RESOURCES, 0, 0, MappingToken(0))
 
     def _ring_address(self, mapped: Mapped) -> int:
         return mapped.device_address
@@ -184,7 +191,7 @@ class DiskDriver:
 
     def _begin(self, opcode: Opcode, lba: int, buffer: Gva, length: int) -> tuple[EfiStatus, InFlight | None]:
         """Map the data and give the disk a descriptor."""
-        mapped = self.pci_io.map(self._operation(opcode), buffer, length)
+        mapped = self._whole(self.pci_io.map(self._operation(opcode), buffer, length), length)
         if mapped.status.is_error:
             return mapped.status, None
         slot, self.tail = self.tail, (self.tail + 1) % ENTRIES

@@ -28,8 +28,8 @@ class Iommu(Protocol):
         """Take a common buffer back."""
         ...
 
-    def map(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
-        """Make memory reachable for a bus master."""
+    def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
+        """Make memory reachable for a bus master; `wide`: one that addresses 64 bits."""
         ...
 
     def unmap(self, mapping: MappingToken) -> EfiStatus:

@@ -33,9 +33,9 @@ class NoIommu:
         """Take pages back."""
         return self._core.free_pages(host, pages)
 
-    def map(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Return the HostAddress as DeviceAddress."""
-        del operation  # every operation is served alike
+        del operation, wide  # every operation is served alike
         self._made += 1
         token = MappingToken(self._made)
         self._live.add(token)

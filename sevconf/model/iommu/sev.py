@@ -9,7 +9,7 @@ that are left, newest first, without allocating or freeing.
 Spec: the mechanism of EDK II edk2-stable202211, `OvmfPkg/IoMmuDxe`. Here buffers
 are zeroed before they are opened, whole pages are rewritten, and tokens and buffers are looked up.
 
-Left out: operations above 4 GiB, SetAttribute.
+Left out: memory above 4 GiB, so that an operation and its 64-bit twin are served alike; SetAttribute.
 """
 
 from collections import Counter
@@ -189,8 +189,9 @@ class SevIommu:
 
     # Map and Unmap
 
-    def map(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Open a common buffer in place, or bounce pages for Read and Write."""
+        del wide  # all RAM lies below 4 GiB
         if length <= 0:
             return _refused(EfiStatus.INVALID_PARAMETER)
         if operation is DmaOperation.COMMON_BUFFER:

@@ -218,6 +218,10 @@ class NoSetup:
         """Refuse."""
         raise Unsupported(f"the level of a foreign driver's handler is its own choice, not {tpl}")
 
+    def opening_iommu(self) -> None:
+        """Refuse."""
+        raise Unsupported("the IOMMU driver of a machine with a foreign driver is the reference's")
+
     def deferring_driver(self, *, tpl: Tpl) -> None:
         """Refuse."""
         raise Unsupported(f"the driver of this machine is the foreign one, not one that defers its halt at {tpl}")
