@@ -124,6 +124,10 @@ class SevIommu:
         for info in reversed(tuple(self.live.values())):
             self._end(info)
 
+    def is_closed(self) -> bool:
+        """Tell whether Map is refused: behind the teardown nobody would end the mapping."""
+        return self.exiting
+
     # Common buffers
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
@@ -172,6 +176,8 @@ class SevIommu:
         """Open a common buffer in place, or bounce pages for Read and Write."""
         if length <= 0:
             return _refused(EfiStatus.INVALID_PARAMETER)
+        if self.is_closed():
+            return _refused(EfiStatus.OUT_OF_RESOURCES)
         if operation is DmaOperation.COMMON_BUFFER:
             return self._map_common(host, length)
         return self._map_bounced(operation, host, length)

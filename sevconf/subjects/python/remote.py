@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any, NoReturn, cast, get_type_hints
 
-from sevconf.contract import Machine
+from sevconf.contract import IommuVariant, Machine
 from sevconf.contract.machine import (
     CoreFacet,
     DmaFacet,
@@ -217,6 +217,10 @@ class NoSetup:
     def driver_handler(self, tpl: Tpl) -> None:
         """Refuse."""
         raise Unsupported(f"the level of a foreign driver's handler is its own choice, not {tpl}")
+
+    def iommu_variant(self, variant: IommuVariant) -> None:
+        """Refuse."""
+        raise Unsupported(f"the IOMMU driver of a machine with a foreign driver is the reference's, not {variant}")
 
     def deferring_driver(self, *, tpl: Tpl) -> None:
         """Refuse."""
