@@ -31,7 +31,6 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
-
 #: Conforming IOMMU drivers that a scenario may ask for instead of the target's own.
 IommuVariant: TypeAlias = Literal["core-signalled", "tracing"]
 
