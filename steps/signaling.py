@@ -18,7 +18,7 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
-from .values import Scene
+from .values import TPL, Scene
 
 #: A group of the scenarios' own.
 PRIVATE = "5ec0f000-0000-4000-8000-000000000002"
@@ -41,9 +41,9 @@ def began(machine: Machine, event: str) -> list[int]:
 
 
 def signaling_pair(machine: Machine, type_: int, group: str | None) -> None:
-    """Make a member that runs first, and one that signals it, once: it closes itself behind that."""
+    """Make a member that runs first, and one that signals it, once: it closes itself before that."""
     create(machine, EventSpec("first", type_, Tpl.NOTIFY, group))
-    script = (Act("SignalEvent", "first"), Act("CloseEvent", "signaling"))
+    script = (Act("CloseEvent", "signaling"), Act("SignalEvent", "first"))
     create(machine, EventSpec("signaling", type_, Tpl.CALLBACK, group, script))
 
 
@@ -112,6 +112,16 @@ def notified_ran(machine: Machine, scene: Scene) -> None:
         culprit="core",
         steps=(scene.notes["step"],),
     )
+
+
+@when(
+    parsers.re(r"an event that notifies on (?P<occasion>signaling|waiting) is created at (?P<tpl>TPL_\w+)"),
+    converters={"tpl": TPL},
+)
+def event_created(machine: Machine, scene: Scene, occasion: str, tpl: Tpl) -> None:
+    """Events: CreateEvent."""
+    type_ = EVT_NOTIFY_SIGNAL if occasion == "signaling" else EVT_NOTIFY_WAIT
+    scene.notes["status"] = machine.core.create_event(EventSpec("made", type_, tpl))
 
 
 # Timers

@@ -68,21 +68,3 @@ Feature: Levels and processors from which services are called
       Given the disk's driver has started, and has written and read a block
       When the OS loader takes the machine over
       Then the driver called every service from the bootstrap processor
-
-  @EVT-16 @core @uefi @T22 @on-none @needs-core-services
-  Rule: WaitForEvent above TPL_APPLICATION is refused
-    Source: UEFI 2.10, 7.1.6 EFI_BOOT_SERVICES.WaitForEvent(): the one service with a status for a wrong level.
-
-    @EVT-16.1
-    Scenario Outline: The event is signaled already
-      Given all that a call of WaitForEvent needs
-      And the level is raised to <level>
-      When WaitForEvent is called
-      Then the call returns <status>
-
-      Examples:
-        | level           | status          |
-        | TPL_APPLICATION | EFI_SUCCESS     |
-        | TPL_CALLBACK    | EFI_UNSUPPORTED |
-        | TPL_NOTIFY      | EFI_UNSUPPORTED |
-        | TPL_HIGH_LEVEL  | EFI_UNSUPPORTED |

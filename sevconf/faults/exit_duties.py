@@ -169,6 +169,20 @@ class SignalsOnlyNotified(Events):
         return tuple(event for event in super().members(group) if event.notifies_on_signal)
 
 
+class AcceptsApplicationLevel(Events):
+    """Accepts events whose notification would never run, at TPL_APPLICATION."""
+
+    def _legal_level(self, tpl: Tpl) -> bool:
+        return super()._legal_level(tpl) or tpl is Tpl.APPLICATION
+
+
+class RefusesHighLevel(Events):
+    """Refuses events whose notification runs at TPL_HIGH_LEVEL."""
+
+    def _legal_level(self, tpl: Tpl) -> bool:
+        return super()._legal_level(tpl) and tpl is not Tpl.HIGH_LEVEL
+
+
 class SignalsZeroDelayAtOnce(Events):
     """Signals a relative timer of zero delay inside SetTimer, whether timers are on or off."""
 
@@ -226,6 +240,8 @@ FAULTS = (
     Fault("prints-after-refusal", Party.OS_LOADER, Parts(loader=PrintsAfterRefusal), ("EBS-13",)),
     Fault("signals-only-for-notified", _CORE, Parts(events=SignalsOnlyForNotified), ("EVT-12",)),
     Fault("signals-only-notified", _CORE, Parts(events=SignalsOnlyNotified), ("EVT-12",)),
+    Fault("accepts-application-level", _CORE, Parts(events=AcceptsApplicationLevel), ("EVT-17",)),
+    Fault("refuses-high-level", _CORE, Parts(events=RefusesHighLevel), ("EVT-17",)),
     Fault("signals-zero-delay-at-once", _CORE, Parts(events=SignalsZeroDelayAtOnce), ("EVT-13",)),
     Fault("silent-map-changes", _CORE, Parts(core=SilentMapChanges), ("MEM-10",)),
     Fault("tells-map-changes-at-once", _CORE, Parts(core=TellsMapChangesAtOnce), ("MEM-10",)),
