@@ -46,7 +46,9 @@ def resolve(name: str) -> Target:
         from sevconf.subjects.reference import ReferenceTarget, shuffled  # noqa: PLC0415 -- the model takes a while
 
         return shuffled() if name == "shuffled" else ReferenceTarget()
-    if name in _ERAS:
+    if name.startswith("era:"):
+        if name not in _ERAS:
+            raise UsageError(f"there is no target {name!r}", hint=near(name, _ERAS) or _KNOWN)
         from sevconf.subjects.reference import era  # noqa: PLC0415 -- the model takes a while
 
         return era(name.removeprefix("era:"))
@@ -60,7 +62,7 @@ def resolve(name: str) -> Target:
         return PythonTarget(name)
     if name.endswith(".py"):
         raise UsageError(f"expected a class with the file {name}", hint=f"name it: {name}:CLASS")
-    raise UsageError(f"there is no target {name!r}", hint=near(name, {**_OWN, **_ERAS}) or _KNOWN)
+    raise UsageError(f"there is no target {name!r}", hint=near(name, _OWN) or _KNOWN)
 
 
 def _catalogue() -> "Mapping[str, Fault]":
