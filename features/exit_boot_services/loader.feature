@@ -1,7 +1,7 @@
 @EBS
 Feature: What the OS loader owes at ExitBootServices
 
-  @EBS-03 @os-loader @uefi @S10 @on-none @on-sev @needs-os-loader @needs-core-services
+  @EBS-03 @os-loader @uefi @S10 @T20 @since-2.9 @on-none @on-sev @needs-os-loader @needs-core-services
   Rule: An OS loader that is refused takes the memory map again and calls again
     Source: UEFI 2.10, 7.4.6 EFI_BOOT_SERVICES.ExitBootServices(): on EFI_INVALID_PARAMETER the caller gets the memory map
     again and calls again; a handler of the BeforeExitBootServices group may change it.

@@ -19,7 +19,7 @@ from sevconf.contract.driver import (
     PciIo,
     QueueingBlockDriver,
 )
-from sevconf.contract.machine import Act, EventSpec, Identity, Machine, Mappable, Target
+from sevconf.contract.machine import Act, EventSpec, Identity, IommuVariant, Machine, Mappable, Target
 from sevconf.contract.secret import Secret
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "EventSpec",
     "GuestMemory",
     "Identity",
+    "IommuVariant",
     "Machine",
     "Mappable",
     "Mapped",

@@ -5,7 +5,7 @@ A vendor's class is built with `boot_services`, `pci_io` and `memory` and offers
 work. Services return what UEFI's return: the status first, then the outputs. Every access of the CPU to guest memory
 goes through `memory`, or it does not count. Addresses that drivers see are Gva; firmware maps them one to one to Gpa.
 
-Spec: UEFI 2.10, 7.1 and 7.2 (boot services), 14.4 (EFI_PCI_IO_PROTOCOL), 11.1 (EFI_DRIVER_BINDING_PROTOCOL), 13.9
+Spec: UEFI 2.10, 7.1 to 7.3 (boot services), 14.4 (EFI_PCI_IO_PROTOCOL), 11.1 (EFI_DRIVER_BINDING_PROTOCOL), 13.9
 (EFI_BLOCK_IO_PROTOCOL).
 """
 
@@ -128,6 +128,22 @@ class BootServices(Protocol):
 
     def stall(self, microseconds: int) -> EfiStatus:
         """Stall: busy-wait; devices make progress meanwhile."""
+        ...
+
+    def locate_protocol(self, guid: str) -> tuple[EfiStatus, object]:
+        """LocateProtocol: the interface under that GUID, in lower case; None and EFI_NOT_FOUND if there is none."""
+        ...
+
+    def install_protocol_interface(self, guid: str, interface: object) -> EfiStatus:
+        """InstallProtocolInterface, on a new handle."""
+        ...
+
+    def uninstall_protocol_interface(self, guid: str, interface: object) -> EfiStatus:
+        """UninstallProtocolInterface: take back what was installed."""
+        ...
+
+    def startup_this_ap(self, processor: int, procedure: NotifyFunction) -> EfiStatus:
+        """Run a procedure on application processor 1 and wait: PI's MP services, where the platform has them."""
         ...
 
 

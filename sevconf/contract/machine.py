@@ -11,7 +11,7 @@ ask the judged code to act, and what it does is its own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from sevconf.contract.capability import Capability
 from sevconf.contract.driver import Mapped, MappingToken, MemoryMap
@@ -31,14 +31,17 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
+#: Conforming IOMMU drivers that a scenario may ask for instead of the target's own.
+IommuVariant: TypeAlias = Literal["core-signalled", "tracing"]
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """
     One service call that a notification function of the scenario makes; a list of them is its whole script.
 
-    `event` names the event it concerns; `type`, `tpl`, `group` and `size` (bytes, pages or
-    microseconds) are what the service takes.
+    `event` names the event it concerns; `type`, `tpl`, `group` and `size` (bytes, pages, microseconds or, for a
+    relative timer, units of 100 ns) are what the service takes.
     """
 
     service: Literal[
@@ -51,6 +54,7 @@ class Act:
         "RaiseTPL",
         "GetMemoryMap",
         "Stall",
+        "SetTimer",
     ]
     event: str = ""
     type: int = 0
@@ -235,6 +239,22 @@ class CoreFacet(Protocol):
         """ExitBootServices."""
         ...
 
+    def wait_for_event(self, name: str) -> EfiStatus:
+        """WaitForEvent, for one event."""
+        ...
+
+    def stall(self, microseconds: int) -> EfiStatus:
+        """Stall."""
+        ...
+
+    def locate_protocol(self, guid: str) -> EfiStatus:
+        """LocateProtocol."""
+        ...
+
+    def remove_private_protocols(self) -> None:
+        """Leave only UEFI's own protocols in the database, as on a platform that has no others."""
+        ...
+
 
 class DmaFacet(Protocol):
     """PciIo for a bus master that the scenario itself drives, called `probe`; needs `dma-client`."""
@@ -269,6 +289,10 @@ class DmaFacet(Protocol):
 
     def unmap_at_exit(self, mapping: MappingToken, tpl: Tpl) -> EfiStatus:
         """Register an ExitBootServices handler at that level that unmaps it, as old virtio drivers did."""
+        ...
+
+    def map_behind_exit_handlers(self, operation: DmaOperation, host_address: Gva, length: int) -> EfiStatus:
+        """Register an ExitBootServices handler at TPL_CALLBACK that maps in an event which it signals."""
         ...
 
     def device_read(self, address: int, length: int) -> bytes | None:
@@ -345,6 +369,10 @@ class SetupFacet(Protocol):
 
     def opening_iommu(self) -> None:
         """Put an SEV IOMMU driver in place that opens all RAM at exit, as a VT-d driver may."""
+        ...
+
+    def iommu_variant(self, variant: IommuVariant) -> None:
+        """Put another conforming IOMMU driver in place: one that the core signals apart, or one that keeps a log."""
         ...
 
     def deferring_driver(self, *, tpl: Tpl) -> None:

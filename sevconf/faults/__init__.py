@@ -5,24 +5,37 @@ A rule is finished only when a machine of these fails it. `limits` holds machine
 """
 
 from collections.abc import Mapping
+from types import ModuleType
 
 from sevconf.faults import (
     bus,
     core,
     driver_starts,
     drivers,
+    exit_duties,
     iommu_boundaries,
     iommu_drivers,
+    levels,
     memory,
     os_loaders,
 )
 from sevconf.faults.fault import Fault
 
-#: Every fault by its name, in the order of the parties' modules.
-CATALOGUE: Mapping[str, Fault] = {
-    fault.name: fault
-    for module in (memory, bus, core, iommu_drivers, iommu_boundaries, drivers, driver_starts, os_loaders)
-    for fault in module.FAULTS
-}
+#: The modules of faults, by party and subject.
+MODULES: tuple[ModuleType, ...] = (
+    memory,
+    bus,
+    core,
+    iommu_drivers,
+    iommu_boundaries,
+    drivers,
+    driver_starts,
+    os_loaders,
+    levels,
+    exit_duties,
+)
+
+#: Every fault by its name, in the order of the modules.
+CATALOGUE: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 
 __all__ = ["CATALOGUE", "Fault"]

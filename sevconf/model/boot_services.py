@@ -5,7 +5,7 @@ The core enforces no TPL restriction: UEFI gives no status for it (but for WaitF
 caller is judged from the trace.
 
 Spec: UEFI 2.10, 7.1 (events, timers, levels), 7.2 (memory), 7.4.6 EFI_BOOT_SERVICES.ExitBootServices(), 7.5.2 Stall.
-Left out: protocol handler and image services; TPLs of callers on other processors.
+Left out: image services. Protocol handler services are in `protocols`.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from sevconf.model.event import TICK, Event, Events
 from sevconf.model.memory_map import DESCRIPTOR_SIZE
 from sevconf.model.memory_map import MemoryMap as PageMap
 from sevconf.model.pool import Pool
+from sevconf.model.protocols import ProtocolServices
 from sevconf.model.recorder import Recorder, Service
 from sevconf.trace import ExitPhase, Phase
 from sevconf.vocabulary import (
@@ -34,7 +35,7 @@ from sevconf.vocabulary import (
 PATIENCE = 10_000
 
 
-class Core:
+class Core(ProtocolServices):
     """
     The boot services over events, memory map and pool.
 
@@ -56,6 +57,10 @@ class Core:
         self._let_time_pass = let_time_pass
         self._exit_calls = 0
         self.gone = False
+        #: The group by which this core signals IOMMU drivers apart, if it does.
+        self.iommu_group: str | None = None
+        memory_map.after_change = self._map_changed
+        self._install_platform()
 
     def _service(self, name: str, **arguments: int | str | None) -> AbstractContextManager[Service]:
         return self._recorder.service(name, "core", **arguments)
@@ -186,12 +191,15 @@ class Core:
             if self.gone:
                 return call.returns(EfiStatus.UNSUPPORTED), Gva(0)
             status, start = self.map.allocate(allocate_type, memory_type, pages, address)
+            self.events.dispatch()
             return call.returns(status, memory=start), Gva(start)
 
     def free_pages(self, address: Gva, pages: int) -> EfiStatus:
         """FreePages."""
         with self._service("FreePages", memory=address, pages=pages) as call:
-            return call.returns(EfiStatus.UNSUPPORTED if self.gone else self.map.free(address, pages))
+            status = EfiStatus.UNSUPPORTED if self.gone else self.map.free(address, pages)
+            self.events.dispatch()
+            return call.returns(status)
 
     def allocate_pool(self, memory_type: MemoryType, size: int) -> tuple[EfiStatus, Gva]:
         """AllocatePool."""
@@ -199,12 +207,19 @@ class Core:
             if self.gone:
                 return call.returns(EfiStatus.UNSUPPORTED), Gva(0)
             status, buffer = self._pool.allocate(memory_type, size)
+            self.events.dispatch()
             return call.returns(status, buffer=buffer), buffer
 
     def free_pool(self, buffer: Gva) -> EfiStatus:
         """FreePool."""
         with self._service("FreePool", buffer=buffer) as call:
-            return call.returns(EfiStatus.UNSUPPORTED if self.gone else self._pool.free(buffer))
+            status = EfiStatus.UNSUPPORTED if self.gone else self._pool.free(buffer)
+            self.events.dispatch()
+            return call.returns(status)
+
+    def _map_changed(self) -> None:
+        # 7.1.2: only queued here, so that no notification runs before the service has done all of its work.
+        self.events.queue_group(EventGroup.MEMORY_MAP_CHANGE.value)
 
     def get_memory_map(self, buffer_size: int) -> tuple[EfiStatus, MemoryMap]:
         """GetMemoryMap; the MapKey is told only with the map."""
@@ -252,6 +267,8 @@ class Core:
     def _notify_exit(self) -> None:
         self._phase(Phase.EXIT_GROUP)
         self.events.signal_group(EventGroup.EXIT_BOOT_SERVICES.value)
+        if self.iommu_group is not None:
+            self.events.signal_group(self.iommu_group)
 
     def _phase(self, phase: Phase, status: EfiStatus | None = None) -> None:
         self._recorder.record(ExitPhase, phase=phase, status=status)

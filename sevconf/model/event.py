@@ -183,6 +183,10 @@ class Events:
         self._signal_members(group)
         self.dispatch()
 
+    def queue_group(self, group: str) -> None:
+        """Signal a whole group, and leave it to the next dispatch to run what may run."""
+        self._signal_members(group)
+
     def members(self, group: str) -> Sequence[Event]:
         """Return the events of a group, oldest first."""
         return tuple(event for event in self._events.values() if event.group == group)

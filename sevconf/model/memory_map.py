@@ -42,6 +42,8 @@ class MemoryMap:
         self._size = size
         self._reserved = reserved
         self.key = FIRST_KEY
+        #: Called behind every change of a page range.
+        self.after_change: Callable[[], None] = lambda: None
         self.descriptors: list[MemoryDescriptor] = [
             MemoryDescriptor(MemoryType.RESERVED, Gpa(0), reserved // PAGE_SIZE),
             MemoryDescriptor(MemoryType.CONVENTIONAL, Gpa(reserved), (size - reserved) // PAGE_SIZE),
@@ -107,6 +109,7 @@ class MemoryMap:
         self.descriptors = _merged(sorted(split, key=lambda d: d.start))
         self._move_key()
         self._recorder.record(MapChanged, start=start, pages=pages, type=memory_type, key=self.key)
+        self.after_change()
 
     def _move_key(self) -> None:
         self.key += 1

@@ -10,6 +10,8 @@ from dataclasses import replace
 from sevconf.monitors.bounce import GivenBackOpen, SharedBounce
 from sevconf.monitors.breach import Breach, Monitor
 from sevconf.monitors.dma_use import AgainstDirection, OutsideMapping
+from sevconf.monitors.exit_calls import OtherServiceAfterFirstCall, TeardownInBeforeGroup
+from sevconf.monitors.exit_duties import CallsOtherDriver, MapsAtExit, WaitsForTimer
 from sevconf.monitors.half_start import HalfStarted
 from sevconf.monitors.halting import DmaAfterExit, HaltTooLate, TeardownTooEarly, UnmapsWhileRunning
 from sevconf.monitors.levels import ExitAboveApplication, LevelLeftRaised
@@ -21,6 +23,7 @@ from sevconf.monitors.memory_services import (
     TeardownUse,
     UnmapReleases,
 )
+from sevconf.monitors.tpl_table import ApplicationProcessor, IllegalLevel
 from sevconf.trace import Trace, party_of
 from sevconf.vocabulary import Party
 
@@ -39,9 +42,18 @@ MONITORS: tuple[Monitor, ...] = (
     UnmappedTwice(),
     UnmapsWhileRunning(),
     HalfStarted(),
+    WaitsForTimer(),
+    CallsOtherDriver(),
+    MapsAtExit(),
     ExitAboveApplication(),
     LevelLeftRaised(),
     TeardownTooEarly(),
+    TeardownInBeforeGroup(),
+    OtherServiceAfterFirstCall(),
+    IllegalLevel("EVT-07", Party.DRIVER),
+    IllegalLevel("EVT-08", Party.IOMMU_DRIVER),
+    IllegalLevel("EVT-09", Party.OS_LOADER),
+    ApplicationProcessor(),
     DirectUse(),
     IndirectUse(),
     EventServicesAtExit(),

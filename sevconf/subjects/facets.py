@@ -13,6 +13,7 @@ from sevconf.model.recorder import Service
 from sevconf.subjects.interrupts import timer_inside
 from sevconf.trace import Dumped
 from sevconf.vocabulary import (
+    EVT_NOTIFY_SIGNAL,
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
     LARGE_PAGE,
     PAGE_SIZE,
@@ -203,7 +204,9 @@ class CoreFacet:
             case "GetMemoryMap":
                 self.memory_map()
             case "Stall":
-                self._core.stall(act.size)
+                self.stall(act.size)
+            case "SetTimer":
+                self.set_timer(act.event, TimerDelay.RELATIVE, act.size)
 
     def _handle(self, name: str) -> EventHandle:
         return self._handles.get(name, EventHandle(0))
@@ -263,6 +266,22 @@ class CoreFacet:
     def exit_boot_services(self, map_key: int) -> EfiStatus:
         """ExitBootServices."""
         return self._core.exit_boot_services(map_key)
+
+    def wait_for_event(self, name: str) -> EfiStatus:
+        """WaitForEvent."""
+        return self._core.wait_for_event((self._handle(name),))[0]
+
+    def stall(self, microseconds: int) -> EfiStatus:
+        """Stall."""
+        return self._core.stall(microseconds)
+
+    def locate_protocol(self, guid: str) -> EfiStatus:
+        """LocateProtocol."""
+        return self._core.locate_protocol(guid)[0]
+
+    def remove_private_protocols(self) -> None:
+        """Empty the database of what is not UEFI's."""
+        self._core.remove_private_protocols()
 
 
 class Probe:
@@ -329,6 +348,22 @@ class DmaFacet:
             EVT_SIGNAL_EXIT_BOOT_SERVICES, tpl, on_exit, name="unmapping handler"
         )
         return status
+
+    def map_behind_exit_handlers(self, operation: DmaOperation, host_address: Gva, length: int) -> EfiStatus:
+        """Map in an event that an exit handler signals."""
+        core = self._machine.core
+
+        def late() -> None:
+            self._pci_io.map(operation, host_address, length)
+
+        status, deferred = core.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, late, name="late Map")
+        if status.is_error:
+            return status
+
+        def on_exit() -> None:
+            core.signal_event(deferred)
+
+        return core.create_event(EVT_SIGNAL_EXIT_BOOT_SERVICES, Tpl.CALLBACK, on_exit, name="deferring handler")[0]
 
     def device_read(self, address: int, length: int) -> bytes | None:
         """Let the probe read."""

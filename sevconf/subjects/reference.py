@@ -5,11 +5,13 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from sevconf.contract import Capability, Identity
+from sevconf.contract import Capability, Identity, IommuVariant
 from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory, PciIo
 from sevconf.errors import SuiteError
 from sevconf.faults.limits import DeferringDiskDriver, OpensAllRam
 from sevconf.model.drivers.disk import DiskDriver
+from sevconf.model.eras import CoreBeforeUefi29
+from sevconf.model.iommu.variants import IOMMU_GROUP, VARIANTS
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
 from sevconf.subjects.facets import CoreFacet, DmaFacet, DriverFacet, HostFacet, LoaderFacet, MemoryFacet
@@ -41,6 +43,12 @@ class SetupFacet:
         """Put the IOMMU driver that opens all RAM in place; what it does is the scenario's doing."""
         opening = type("Scenario", (OpensAllRam,), {"actor": "scenario"})
         self._machine.parts = replace(self._machine.parts, iommu=opening)
+
+    def iommu_variant(self, variant: IommuVariant) -> None:
+        """Put another IOMMU driver in place; the core that signals it apart comes with it."""
+        if variant == "core-signalled":
+            self._machine.core.iommu_group = IOMMU_GROUP
+        self._machine.parts = replace(self._machine.parts, iommu=VARIANTS[variant])
 
     def deferring_driver(self, *, tpl: Tpl) -> None:
         """Put the driver that defers its halt in place; what it does is the scenario's doing."""
@@ -114,12 +122,16 @@ class ReferenceTarget:
 
     kinds = KINDS
     capabilities = frozenset(Capability)
-    revision = Revision.UEFI_2_10
 
     def __init__(
-        self, name: str = "reference", parts: Parts | None = None, parties: frozenset[Party] = frozenset(Party)
+        self,
+        name: str = "reference",
+        parts: Parts | None = None,
+        parties: frozenset[Party] = frozenset(Party),
+        revision: Revision = Revision.UEFI_2_10,
     ) -> None:
         self.name = name
+        self.revision = revision
         self.parties = parties
         self._parts = parts or Parts()
 
@@ -135,6 +147,13 @@ class ReferenceTarget:
 
     def close(self) -> None:
         """Nothing is shared."""
+
+
+def era(name: str) -> ReferenceTarget:
+    """Return the reference as EDK II's core was at a release: `edk2-202211`, or `edk2-head`, which is the default."""
+    if name == "edk2-202211":
+        return ReferenceTarget(f"era:{name}", Parts(core=CoreBeforeUefi29), revision=Revision.UEFI_2_7)
+    return ReferenceTarget(f"era:{name}")
 
 
 def shuffled() -> ReferenceTarget:

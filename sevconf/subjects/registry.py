@@ -18,6 +18,11 @@ _OWN = {
     "reference": "the reference machine, which conforms",
     "shuffled": "the reference with every freedom that UEFI leaves drawn from the seed",
 }
+#: The reference as EDK II's core was at a release.
+_ERAS = {
+    "era:edk2-202211": "the reference as UEFI 2.7, without the BeforeExitBootServices group",
+    "era:edk2-head": "the reference as UEFI 2.10, which is the default",
+}
 #: Names of foreign code.
 _FOREIGN = {
     "FILE.py:CLASS": "a vendor's driver class in a Python file",
@@ -41,6 +46,12 @@ def resolve(name: str) -> Target:
         from sevconf.subjects.reference import ReferenceTarget, shuffled  # noqa: PLC0415 -- the model takes a while
 
         return shuffled() if name == "shuffled" else ReferenceTarget()
+    if name.startswith("era:"):
+        if name not in _ERAS:
+            raise UsageError(f"there is no target {name!r}", hint=near(name, _ERAS) or _KNOWN)
+        from sevconf.subjects.reference import era  # noqa: PLC0415 -- the model takes a while
+
+        return era(name.removeprefix("era:"))
     if name.startswith(_FAULTY):
         return _faulty(name.removeprefix(_FAULTY))
     if _TO_COME.fullmatch(name):
@@ -72,4 +83,4 @@ def _faulty(name: str) -> Target:
 def names() -> tuple[tuple[str, str], ...]:
     """Return every name that can be judged, or its form, with what it stands for."""
     faulty = {f"{_FAULTY}{name}": fault.bug for name, fault in _catalogue().items()}
-    return tuple({**_OWN, **faulty, **_FOREIGN}.items())
+    return tuple({**_OWN, **_ERAS, **faulty, **_FOREIGN}.items())

@@ -23,7 +23,8 @@ def describe(entry: e.Entry) -> str:
     """Say in one line what happened, with the actor but without the step."""
     match entry:
         case e.ServiceCall():
-            what = f"calls {entry.service}({_fields(entry.arguments)})"
+            where = f" on application processor {entry.processor}" if entry.processor else ""
+            what = f"calls {entry.service}({_fields(entry.arguments)}){where}"
         case e.ServiceReturn():
             status = "" if entry.status is None else f" {entry.status}"
             results = f" ({_fields(entry.results)})" if entry.results else ""

@@ -53,10 +53,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCall(Entry):
-    """A service is called (`AllocatePool`, `PciIo.Map`); what follows inside it has `within` = this step."""
+    """
+    A service is called (`AllocatePool`, `PciIo.Map`); what follows inside it has `within` = this step.
+
+    `processor` is 0 for the bootstrap processor, else the number of the application processor that calls.
+    """
 
     service: str
     arguments: Fields = ()
+    processor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

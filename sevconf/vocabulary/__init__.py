@@ -28,10 +28,12 @@ from sevconf.vocabulary.memory import (
     MemoryType,
     pages_for,
 )
+from sevconf.vocabulary.protocols import PROTOCOL_NAMES, UEFI_PROTOCOLS
 from sevconf.vocabulary.services import INDIRECT_MEMORY_SERVICES, MEMORY_SERVICES
 from sevconf.vocabulary.status import EfiStatus
 from sevconf.vocabulary.terms import Basis, MachineKind, Party, Profile, Revision
 from sevconf.vocabulary.tpl import Tpl
+from sevconf.vocabulary.tpl_table import Restriction, restriction
 
 __all__ = [
     "EVENT_GROUPS",
@@ -45,6 +47,8 @@ __all__ = [
     "LARGE_PAGE",
     "MEMORY_SERVICES",
     "PAGE_SIZE",
+    "PROTOCOL_NAMES",
+    "UEFI_PROTOCOLS",
     "AllocateType",
     "Basis",
     "CBit",
@@ -58,8 +62,10 @@ __all__ = [
     "MemoryType",
     "Party",
     "Profile",
+    "Restriction",
     "Revision",
     "TimerDelay",
     "Tpl",
     "pages_for",
+    "restriction",
 ]

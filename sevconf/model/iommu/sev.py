@@ -145,6 +145,10 @@ class SevIommu:
         for info in reversed(tuple(self.live.values())):
             self._end(info)
 
+    def is_closed(self) -> bool:
+        """Tell whether Map is refused: behind the teardown nobody would end the mapping."""
+        return self.exiting
+
     # Common buffers
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
@@ -194,6 +198,8 @@ class SevIommu:
         del wide  # all RAM lies below 4 GiB
         if length <= 0:
             return _refused(EfiStatus.INVALID_PARAMETER)
+        if self.is_closed():
+            return _refused(EfiStatus.OUT_OF_RESOURCES)
         if operation is DmaOperation.COMMON_BUFFER:
             return self._map_common(host, length)
         return self._map_bounced(operation, host, length)

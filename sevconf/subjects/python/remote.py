@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any, NoReturn, cast, get_type_hints
 
-from sevconf.contract import Machine
+from sevconf.contract import IommuVariant, Machine
 from sevconf.contract.machine import (
     CoreFacet,
     DmaFacet,
@@ -221,6 +221,10 @@ class NoSetup:
     def opening_iommu(self) -> None:
         """Refuse."""
         raise Unsupported("the IOMMU driver of a machine with a foreign driver is the reference's")
+
+    def iommu_variant(self, variant: IommuVariant) -> None:
+        """Refuse."""
+        raise Unsupported(f"the IOMMU driver of a machine with a foreign driver is the reference's, not {variant}")
 
     def deferring_driver(self, *, tpl: Tpl) -> None:
         """Refuse."""
