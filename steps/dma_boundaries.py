@@ -20,7 +20,7 @@ from .dma_mapping import read_bus, take_buffer
 from .values import OPERATION, Scene, newest_actor
 
 _COMMON = DmaOperation.COMMON_BUFFER
-#: What a rule says about a byte or a status, with whether it holds.
+#: What went wrong, in words; empty if nothing did.
 Findings: TypeAlias = list[str]
 #: Bytes of a neighbouring mapping.
 NEIGHBOUR = 64

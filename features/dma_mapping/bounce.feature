@@ -38,10 +38,10 @@ Feature: Bounce memory
         | operation             | bytes   |
         | BusMasterRead         | 512     |
         | BusMasterRead         | 40960   |
-        | BusMasterRead         | 1048576 |
+        | BusMasterRead         | 262144  |
         | BusMasterWrite        | 512     |
         | BusMasterWrite        | 40960   |
-        | BusMasterWrite        | 1048576 |
+        | BusMasterWrite        | 262144  |
         | BusMasterCommonBuffer | 512     |
         | BusMasterCommonBuffer | 40960   |
 

@@ -22,7 +22,7 @@ Feature: What is shared with the host when the machine is handed over
 
   @EBS-26 @iommu-driver @beyond-uefi @T31 @limit @on-sev @needs-dma-client @needs-core-services @needs-guest-memory @needs-os-loader @needs-dram-dump @needs-handler-tpl
   Rule: To open all RAM at exit, as VT-d may, is to decrypt all of it under SEV
-    Source: EDK II-platforms, IntelVTdDxe/DmaProtection.c lets all DMA through at exit; Linux,
+    Source: edk2-platforms, IntelVTdDxe/DmaProtection.c lets all DMA through at exit; Linux,
     Documentation/arch/x86/amd-memory-encryption.rst: what a device can reach is what the host can read.
 
     @EBS-26.1
