@@ -212,6 +212,7 @@ class LeavesItToTheOs(SevIommu):
 _AT_EXIT = "no data of any mapping lies in plaintext when the OS owns the machine"
 _NO_GARBAGE = "a command that is in flight at exit puts no garbage on the disk"
 _FIRST_COME = "of two deferring handlers the one that runs first has its way first"
+_NO_LATE_MAP = "no Map succeeds behind the teardown"
 _OUTLIVES = "when Unmap returns, nothing that went through the mapping lies in plaintext"
 
 FAULTS = (
@@ -250,7 +251,13 @@ FAULTS = (
     Fault("opens-one-page-more", Party.IOMMU_DRIVER, Parts(iommu=OpensOnePageMore), ("DMA-03",)),
     Fault("never-closes", Party.IOMMU_DRIVER, Parts(iommu=NeverCloses), ("DMA-03",)),
     Fault("never-zeroes", Party.IOMMU_DRIVER, Parts(iommu=NeverZeroes), ("DMA-05",)),
-    Fault("frees-at-teardown", Party.IOMMU_DRIVER, Parts(iommu=FreesAtTeardown), ("MEM-04",)),
+    Fault(
+        "frees-at-teardown",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=FreesAtTeardown),
+        ("MEM-04",),
+        (("EBS-14", _NO_LATE_MAP),),
+    ),
     Fault("allocates-at-teardown", Party.IOMMU_DRIVER, Parts(iommu=AllocatesAtTeardown), ("MEM-04",)),
     Fault(
         "tears-down-at-once",
@@ -278,5 +285,11 @@ FAULTS = (
         (("EBS-08", _AT_EXIT),),
     ),
     Fault("counts-on-drivers", Party.IOMMU_DRIVER, Parts(iommu=CountsOnDrivers), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
-    Fault("leaves-it-to-the-os", Party.IOMMU_DRIVER, Parts(iommu=LeavesItToTheOs), ("EBS-08",)),
+    Fault(
+        "leaves-it-to-the-os",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=LeavesItToTheOs),
+        ("EBS-08",),
+        (("EBS-14", _NO_LATE_MAP),),
+    ),
 )
