@@ -227,6 +227,7 @@ _ANY_PLACE = "mappings of any length and place carry their data, whatever lies b
 _NO_MEMORY = "Map and Unmap of a common buffer use no memory but what AllocateBuffer took"
 _PRIVATE = "pages are private before they are given back"
 _DECLARED = "the host can read no page at hand-over but declared ones"
+_NO_LATE_MAP = "no Map succeeds behind the teardown"
 _OUTLIVES = "when Unmap returns, nothing that went through the mapping lies in plaintext"
 
 FAULTS = (
@@ -273,7 +274,13 @@ FAULTS = (
         (("DMA-17", _PRIVATE), ("EBS-25", _DECLARED)),
     ),
     Fault("never-zeroes", Party.IOMMU_DRIVER, Parts(iommu=NeverZeroes), ("DMA-05",)),
-    Fault("frees-at-teardown", Party.IOMMU_DRIVER, Parts(iommu=FreesAtTeardown), ("MEM-04",)),
+    Fault(
+        "frees-at-teardown",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=FreesAtTeardown),
+        ("MEM-04",),
+        (("EBS-14", _NO_LATE_MAP),),
+    ),
     Fault("allocates-at-teardown", Party.IOMMU_DRIVER, Parts(iommu=AllocatesAtTeardown), ("MEM-04",)),
     Fault(
         "tears-down-at-once",
@@ -313,4 +320,12 @@ FAULTS = (
         (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
     ),
     Fault("leaves-it-to-the-os", Party.IOMMU_DRIVER, Parts(iommu=LeavesItToTheOs), ("EBS-08",)),
+    Fault("counts-on-drivers", Party.IOMMU_DRIVER, Parts(iommu=CountsOnDrivers), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
+    Fault(
+        "leaves-it-to-the-os",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=LeavesItToTheOs),
+        ("EBS-08",),
+        (("EBS-14", _NO_LATE_MAP),),
+    ),
 )

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from sevconf.contract.disk import BLOCK
 from sevconf.contract.driver import NotifyFunction
 from sevconf.model.recorder import Recorder, Service
+from sevconf.trace import ProcedureBegan
 from sevconf.vocabulary import UEFI_PROTOCOLS, EfiStatus
 from sevconf.vocabulary.protocols import BLOCK_IO, MP_SERVICES, PCI_ENUMERATION_COMPLETE, SIMPLE_TEXT_OUTPUT
 
@@ -97,6 +98,7 @@ class ProtocolServices:
                 return call.returns(EfiStatus.UNSUPPORTED)
             if not 1 <= processor <= PROCESSORS:
                 return call.returns(EfiStatus.NOT_FOUND)
-            with self._recorder.acting(caller), self._recorder.on_processor(processor):
+            began = self._recorder.record(ProcedureBegan, by=caller, processor=processor)
+            with self._recorder.acting(caller), self._recorder.inside(began.step):
                 procedure()
             return call.returns(EfiStatus.SUCCESS)

@@ -33,13 +33,12 @@ class Recorder:
     """
     The trace's writer: keeps the stack of actors and of open acts.
 
-    `tpl` is the current level of the processor, which the core sets; `processor` is 0 for the bootstrap processor.
+    `tpl` is the current level of the processor; the core sets it.
     """
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.tpl = Tpl.APPLICATION
-        self.processor = 0
         self._actors = ["scenario"]
         self._open: list[int | None] = [None]
 
@@ -62,15 +61,6 @@ class Recorder:
             self._actors.pop()
 
     @contextmanager
-    def on_processor(self, number: int) -> Iterator[None]:
-        """Let an application processor be who acts."""
-        before, self.processor = self.processor, number
-        try:
-            yield
-        finally:
-            self.processor = before
-
-    @contextmanager
     def inside(self, step: int) -> Iterator[None]:
         """Let what follows happen inside the act of that step."""
         self._open.append(step)
@@ -82,8 +72,7 @@ class Recorder:
     @contextmanager
     def service(self, name: str, provider: str, **arguments: Value) -> Iterator[Service]:
         """Record a call by the present actor; what the service itself does is done by `provider`."""
-        fields = tuple(arguments.items())
-        call = self.record(ServiceCall, service=name, arguments=fields, processor=self.processor)
+        call = self.record(ServiceCall, service=name, arguments=tuple(arguments.items()))
         self._actors.append(provider)
         self._open.append(call.step)
         try:

@@ -10,7 +10,7 @@ Spec: UEFI 2.10, 7.1, table "TPL Restrictions"; 2.3.4.1: boot services run on on
 from dataclasses import dataclass
 
 from sevconf.monitors.breach import Breach
-from sevconf.trace import ServiceCall, Trace, party_of
+from sevconf.trace import ProcedureBegan, ServiceCall, Trace, party_of
 from sevconf.vocabulary import Party, Restriction, restriction
 
 #: What another rule judges.
@@ -61,16 +61,19 @@ class ApplicationProcessor:
     party: Party = Party.DRIVER
 
     def breaches(self, trace: Trace) -> tuple[Breach, ...]:
-        """Look at the processor of each call."""
-        return tuple(
-            Breach(
-                rule=self.rule,
-                expected="every service is called from the bootstrap processor",
-                observed=f"{call.actor} calls {call.service} from application processor {call.processor}, step "
-                f"{call.step}, while the bootstrap processor may be inside the same service",
-                culprit=call.actor,
-                steps=(*(() if call.within is None else (call.within,)), call.step),
-            )
-            for call in trace.of(ServiceCall)
-            if call.processor and party_of(call.actor) == self.party.value
-        )
+        """Look for calls that a procedure on such a processor makes itself."""
+        found = []
+        for call in trace.of(ServiceCall):
+            began = next(trace.enclosing(call), None)
+            if isinstance(began, ProcedureBegan) and party_of(call.actor) == self.party.value:
+                found.append(
+                    Breach(
+                        rule=self.rule,
+                        expected="every service is called from the bootstrap processor",
+                        observed=f"{call.actor} calls {call.service} from application processor {began.processor}, "
+                        f"step {call.step}, while the bootstrap processor may be inside the same service",
+                        culprit=call.actor,
+                        steps=(began.step, call.step),
+                    )
+                )
+        return tuple(found)

@@ -23,8 +23,7 @@ def describe(entry: e.Entry) -> str:
     """Say in one line what happened, with the actor but without the step."""
     match entry:
         case e.ServiceCall():
-            where = f" on application processor {entry.processor}" if entry.processor else ""
-            what = f"calls {entry.service}({_fields(entry.arguments)}){where}"
+            what = f"calls {entry.service}({_fields(entry.arguments)})"
         case e.ServiceReturn():
             status = "" if entry.status is None else f" {entry.status}"
             results = f" ({_fields(entry.results)})" if entry.results else ""
@@ -40,6 +39,8 @@ def describe(entry: e.Entry) -> str:
             what = f"runs the notification function of {entry.event}{_group(entry.group)}"
         case e.NotificationEnded():
             what = f"returns from the notification function of {entry.event}"
+        case e.ProcedureBegan():
+            what = f"runs a procedure on application processor {entry.processor}"
         case e.MapChanged():
             what = f"turns {entry.pages} pages at {entry.start:#x} into {entry.type.name}; MapKey is now {entry.key:#x}"
         case e.ExitPhase():

@@ -53,15 +53,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCall(Entry):
-    """
-    A service is called (`AllocatePool`, `PciIo.Map`); what follows inside it has `within` = this step.
-
-    `processor` is 0 for the bootstrap processor, else the number of the application processor that calls.
-    """
+    """A service is called (`AllocatePool`, `PciIo.Map`); what follows inside it has `within` = this step."""
 
     service: str
     arguments: Fields = ()
-    processor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +109,13 @@ class NotificationEnded(Entry):
 
     event: str
     began: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcedureBegan(Entry):
+    """An application processor begins a procedure for its actor; what that does has `within` = this step."""
+
+    processor: int
 
 
 @dataclass(frozen=True, slots=True)

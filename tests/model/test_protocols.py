@@ -10,7 +10,7 @@ from sevconf.model.parts import Parts
 from sevconf.model.protocols import RAM_DISK_BLOCKS, RamDisk
 from sevconf.monitors import charge
 from sevconf.subjects.facets import DriverFacet
-from sevconf.trace import ServiceCall, ServiceReturn, Trace
+from sevconf.trace import ProcedureBegan, ServiceCall, ServiceReturn, Trace
 from sevconf.vocabulary import PROTOCOL_NAMES, UEFI_PROTOCOLS, EfiStatus, MachineKind, Party
 from sevconf.vocabulary.protocols import BLOCK_IO, MP_SERVICES, PCI_ENUMERATION_COMPLETE, SIMPLE_TEXT_OUTPUT
 
@@ -87,9 +87,11 @@ def test_procedures_on_other_processors(core: Core) -> None:
         assert core.startup_this_ap(1, stalls) is SUCCESS
         core.stall(1)
     start, other, own = _trace(core).of(ServiceCall)
-    assert (start.service, start.processor) == ("MpServices.StartupThisAP", 0)
-    assert (other.actor, other.processor, other.within) == ("driver:disk", 1, start.step)
-    assert (own.actor, own.processor) == ("driver:disk", 0)
+    (began,) = _trace(core).of(ProcedureBegan)
+    assert (start.service, own.service) == ("MpServices.StartupThisAP", "Stall")
+    assert (began.actor, began.processor, began.within) == ("driver:disk", 1, start.step)
+    assert (other.actor, other.within) == ("driver:disk", began.step)
+    assert (own.actor, own.within) == ("driver:disk", None)
 
 
 def test_processors_that_are_not_there(core: Core) -> None:

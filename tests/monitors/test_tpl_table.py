@@ -4,7 +4,7 @@ import pytest
 
 from sevconf.model.recorder import Recorder
 from sevconf.monitors.tpl_table import ApplicationProcessor, IllegalLevel
-from sevconf.trace import Trace
+from sevconf.trace import ProcedureBegan, Trace
 from sevconf.vocabulary import Party, Tpl, restriction
 from sevconf.vocabulary.tpl_table import PROTOCOL_SERVICES, PROTOCOLS, SERVICES
 
@@ -72,19 +72,16 @@ def test_who_raised_the_level_inside_a_legal_call(recorder: Recorder) -> None:
 
 
 def test_application_processors(recorder: Recorder) -> None:
-    """A driver's call counts where another processor makes it, and only there."""
+    """A driver's call counts where a procedure on another processor makes it, and only there."""
     for actor in ("driver:disk", "scenario"):
-        with recorder.acting(actor), recorder.service("Stall", "core"), recorder.on_processor(1):
-            pass
-        with recorder.acting(actor), recorder.on_processor(1), recorder.service("Stall", "core"):
-            pass
-    found = ApplicationProcessor().breaches(recorder.trace)
-    assert [breach.steps for breach in found] == [(2,)]
-    with (
-        recorder.acting("driver:disk"),
-        recorder.service("MpServices.StartupThisAP", "driver:disk"),
-        recorder.on_processor(1),
-        recorder.service("SignalEvent", "core"),
-    ):
-        pass
-    assert [breach.steps for breach in ApplicationProcessor().breaches(recorder.trace)] == [(2,), (5, 6)]
+        with recorder.acting(actor), recorder.service("MpServices.StartupThisAP", actor):
+            began = recorder.record(ProcedureBegan, processor=1)
+            with (
+                recorder.inside(began.step),
+                recorder.service("PciIo.Map", actor),
+                recorder.service("AllocatePages", "core"),
+            ):
+                pass
+            with recorder.service("Stall", "core"):
+                pass
+    assert [breach.steps for breach in ApplicationProcessor().breaches(recorder.trace)] == [(2, 3)]

@@ -25,6 +25,7 @@ from sevconf.trace import (
     NotificationBegan,
     NotificationEnded,
     Phase,
+    ProcedureBegan,
     SecretBorn,
     ServiceCall,
     ServiceReturn,
@@ -58,6 +59,7 @@ WORDS: list[tuple[Entry, str]] = [
     (EventClosed(*_AT, "E1", was_queued=False), "closes E1"),
     (EventClosed(*_AT, "E1", was_queued=True), "closes E1, which was queued"),
     (NotificationBegan(*_AT, "E1", "a-guid"), "runs the notification function of E1 of group a-guid"),
+    (ProcedureBegan(*_AT, 1), "runs a procedure on application processor 1"),
     (NotificationEnded(*_AT, "E1", 3), "returns from the notification function of E1"),
     (
         MapChanged(*_AT, Gpa(0x1000), 2, MemoryType.LOADER_DATA, 0x101),
