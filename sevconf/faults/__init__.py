@@ -6,12 +6,14 @@ A rule is finished only when a machine of these fails it. `limits` holds machine
 
 from collections.abc import Mapping
 
-from sevconf.faults import core, drivers, iommu_drivers, memory, os_loaders
+from sevconf.faults import core, drivers, iommu_drivers, iommu_os, memory, os_loaders, vtd_drivers
 from sevconf.faults.fault import Fault
 
 #: Every fault by its name, in the order of the parties' modules.
 CATALOGUE: Mapping[str, Fault] = {
-    fault.name: fault for module in (memory, core, iommu_drivers, drivers, os_loaders) for fault in module.FAULTS
+    fault.name: fault
+    for module in (memory, core, iommu_drivers, drivers, os_loaders, vtd_drivers, iommu_os)
+    for fault in module.FAULTS
 }
 
 __all__ = ["CATALOGUE", "Fault"]

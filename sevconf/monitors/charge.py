@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sevconf.monitors.breach import Breach, Monitor
 from sevconf.monitors.dma_use import AgainstDirection, OutsideMapping
+from sevconf.monitors.granted_dma import GrantedFaults
 from sevconf.monitors.halting import DmaAfterExit, HaltTooLate, TeardownTooEarly, UnmapsWhileRunning
 from sevconf.monitors.levels import ExitAboveApplication, LevelLeftRaised
 from sevconf.monitors.mapping_duty import ForeignCommonBuffer, FreedWhileMapped, MappedAfterStop, UnmappedTwice
@@ -37,6 +38,7 @@ MONITORS: tuple[Monitor, ...] = (
     ExitAboveApplication(),
     LevelLeftRaised(),
     TeardownTooEarly(),
+    GrantedFaults(),
     DirectUse(),
     IndirectUse(),
     EventServicesAtExit(),
