@@ -215,10 +215,8 @@ FAULTS = (
         "vtd-enables-too-late",
         EnablesTooLate,
         "IOM-01",
-        collateral=(
-            ("IOM-02", "Map opens nothing, and SetAttribute exactly what it names"),
-            ("IOM-11", "a wrong access faults behind VT-d"),
-        ),
+        "IOM-11",
+        collateral=(("IOM-02", "Map opens nothing, and SetAttribute exactly what it names"),),
     ),
     _fault("vtd-grants-neighbours", GrantsNeighbours, "IOM-01"),
     _fault(
