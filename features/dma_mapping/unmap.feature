@@ -25,7 +25,7 @@ Feature: What Unmap owes
         | BusMasterCommonBuffer | 4096  |
         | BusMasterCommonBuffer | 12288 |
 
-  @DMA-02 @iommu-driver @uefi @T05 @on-sev @needs-dma-client
+  @DMA-02 @iommu-driver @uefi @T05 @on-sev @on-vtd-open @needs-dma-client
   Rule: What one side wrote reaches the other side
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() and Unmap(): after Map the bus master reads what the client wrote;
     after Unmap the client reads what the bus master wrote; a common buffer serves both while it is mapped.
@@ -60,7 +60,7 @@ Feature: What Unmap owes
       When the client writes a secret to its first half and the bus master another to its second half
       Then each reads what the other wrote
 
-  @DMA-06 @iommu-driver @beyond-uefi @S07 @on-sev @needs-dma-client
+  @DMA-06 @iommu-driver @beyond-uefi @S07 @on-sev @on-vtd-open @needs-dma-client
   Rule: Unmap of a token that is no live mapping is EFI_INVALID_PARAMETER and has no effect
     Source: EDK II MdeModulePkg/Include/Protocol/IoMmu.h, EDKII_IOMMU_UNMAP: EFI_INVALID_PARAMETER for a Mapping that
     Map did not return.

@@ -1,7 +1,7 @@
 @DRV
 Feature: A driver halts its device
 
-  @DRV-01 @driver @uefi @T10 @on-none @on-sev @needs-block-driver @needs-os-loader
+  @DRV-01 @driver @uefi @T10 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver @needs-os-loader
   Rule: Once the exit handlers have run, the device does no DMA
     Source: UEFI 2.10, 7.4.6 EFI_BOOT_SERVICES.ExitBootServices() and 7.1.2, on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES: drivers
     stop their devices there. A device may be idle instead; its bus-master bit does not matter.
@@ -44,7 +44,7 @@ Feature: A driver halts its device
       And the outside world goes on
       Then the disk does no DMA any more
 
-  @DRV-02 @driver @beyond-uefi @T40 @on-sev @needs-block-driver @needs-os-loader
+  @DRV-02 @driver @beyond-uefi @T40 @on-sev @on-vtd-keep @needs-block-driver @needs-os-loader
   Rule: A driver halts its device in its own exit handler, not in work that it defers behind the teardown
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: the teardown comes behind all exit handlers, and relies on
     them.
@@ -64,7 +64,7 @@ Feature: A driver halts its device
       And the outside world goes on
       Then the disk was halted before its mappings were torn down
 
-  @DRV-09 @driver @uefi @S36 @on-none @on-sev @needs-block-driver @needs-os-loader
+  @DRV-09 @driver @uefi @S36 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver @needs-os-loader
   Rule: A driver that stops or hands over halts its device before it unmaps
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Unmap(): it completes a mapping, so the bus master must be done with it;
     EDK II AtaAtapiPassThru 509daa658b mended this order.

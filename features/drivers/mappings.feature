@@ -1,7 +1,7 @@
 @DRV
 Feature: A driver and its mappings
 
-  @DRV-03 @driver @uefi @T52 @on-none @on-sev @needs-block-driver
+  @DRV-03 @driver @uefi @T52 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver
   Rule: What a driver maps as a common buffer came from AllocateBuffer
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): only memory from AllocateBuffer can be mapped so.
 
@@ -10,7 +10,7 @@ Feature: A driver and its mappings
       When the disk's driver starts, writes and reads blocks, and stops
       Then every common buffer that it mapped came from AllocateBuffer
 
-  @DRV-04 @driver @uefi @T52 @on-none @on-sev @needs-block-driver
+  @DRV-04 @driver @uefi @T52 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver
   Rule: A driver unmaps a common buffer before it frees it
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.AllocateBuffer(), Map(), Unmap(), FreeBuffer(): their order of use.
 
@@ -19,7 +19,7 @@ Feature: A driver and its mappings
       When the disk's driver starts, writes and reads blocks, and stops
       Then it freed no common buffer that was mapped
 
-  @DRV-05 @driver @uefi @S31 @on-none @on-sev @needs-block-driver
+  @DRV-05 @driver @uefi @S31 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver
   Rule: A device does DMA only inside live mappings that its driver made for it
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): the bus master gets the DeviceAddress, from Map until Unmap.
 
@@ -34,7 +34,7 @@ Feature: A driver and its mappings
       When the outside world goes on
       Then every DMA of the disk was inside a live mapping of its own
 
-  @DRV-06 @driver @uefi @S32 @on-none @on-sev @needs-block-driver
+  @DRV-06 @driver @uefi @S32 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver
   Rule: A device uses a mapping only in the direction of its operation
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): the operations, as seen from the bus master.
 
@@ -43,7 +43,7 @@ Feature: A driver and its mappings
       When the disk's driver starts, writes and reads blocks, and stops
       Then the disk read no BusMasterWrite mapping and wrote no BusMasterRead mapping
 
-  @DRV-07 @driver @uefi @S35 @on-none @on-sev @needs-block-driver
+  @DRV-07 @driver @uefi @S35 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver
   Rule: A driver that has stopped has unmapped all that it mapped
     Source: UEFI 2.10, 11.1 EFI_DRIVER_BINDING_PROTOCOL.Stop(): it gives back what Start took.
 
@@ -59,7 +59,7 @@ Feature: A driver and its mappings
       When the driver is stopped
       Then none of its mappings is live
 
-  @DRV-08 @driver @uefi @S35 @on-none @on-sev @needs-block-driver
+  @DRV-08 @driver @uefi @S35 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver
   Rule: A driver unmaps each mapping once
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Unmap(); EDK II SdMmcPciHcDxe 853970fee2 mended a second Unmap.
 

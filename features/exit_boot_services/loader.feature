@@ -23,7 +23,7 @@ Feature: What the OS loader owes at ExitBootServices
       Then the OS loader called ExitBootServices at TPL_APPLICATION
       And the witness's exit handler has run
 
-  @EBS-05 @driver @uefi @S12 @on-none @on-sev @needs-block-driver @needs-os-loader @needs-core-services
+  @EBS-05 @driver @uefi @S12 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver @needs-os-loader @needs-core-services
   Rule: An exit handler returns at the level at which it was entered
     Source: UEFI 2.10, 7.1.8 RaiseTPL() and 7.1.9 RestoreTPL(): each raise is paired with a restore.
 

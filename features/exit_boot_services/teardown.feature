@@ -2,7 +2,7 @@
 Feature: Tearing down DMA at ExitBootServices
   The IOMMU driver's teardown must come behind every driver's halt, and it must leave nothing behind.
 
-  @EBS-06 @iommu-driver @beyond-uefi @T36 @T37 @T50 @on-sev @needs-block-driver @needs-os-loader @needs-handler-tpl
+  @EBS-06 @iommu-driver @beyond-uefi @T36 @T37 @T50 @on-sev @on-vtd-keep @needs-block-driver @needs-os-loader @needs-handler-tpl
   Rule: Mappings are torn down only after every driver had its turn to halt its device
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: the handler signals a second event at TPL_CALLBACK, which
     UEFI 2.10, 7.1 queues behind all handlers of the group.

@@ -2,7 +2,7 @@
 Feature: No memory services in exit handlers
   The OS loader took the memory map before; whoever changes it now leaves the OS with a stale one, and nobody tells it.
 
-  @MEM-01 @driver @uefi @T21 @on-none @on-sev @needs-block-driver @needs-os-loader @needs-core-services
+  @MEM-01 @driver @uefi @T21 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver @needs-os-loader @needs-core-services
   Rule: An exit handler of a driver calls no memory allocation service
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES.
 
@@ -13,7 +13,7 @@ Feature: No memory services in exit handlers
       When the OS loader takes the machine over
       Then no exit handler of the driver calls a memory allocation service
 
-  @MEM-02 @driver @uefi @T21 @S13 @on-none @on-sev @needs-block-driver @needs-os-loader @needs-core-services
+  @MEM-02 @driver @uefi @T21 @S13 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver @needs-os-loader @needs-core-services
   Rule: Nor does it call anything that uses memory allocation services
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES: neither directly
     nor through other functions.
@@ -25,7 +25,7 @@ Feature: No memory services in exit handlers
       When the OS loader takes the machine over
       Then no exit handler of the driver brings a memory allocation service about
 
-  @MEM-03 @driver @advisory @S13 @on-none @on-sev @needs-block-driver @needs-os-loader @needs-core-services
+  @MEM-03 @driver @advisory @S13 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver @needs-os-loader @needs-core-services
   Rule: An exit handler of a driver should neither create nor close events
     Source: EDK II MdeModulePkg/Core/Dxe/Event/Event.c: CreateEvent allocates pool and CloseEvent frees it; the
     specification leaves open how a core keeps events.
@@ -37,7 +37,7 @@ Feature: No memory services in exit handlers
       When the OS loader takes the machine over
       Then no exit handler of the driver creates or closes an event
 
-  @MEM-04 @iommu-driver @uefi @T06 @T21 @T47 @on-sev @needs-dma-client @needs-os-loader @needs-handler-tpl
+  @MEM-04 @iommu-driver @uefi @T06 @T21 @T47 @on-sev @on-vtd-keep @needs-dma-client @needs-os-loader @needs-handler-tpl
   Rule: The IOMMU driver's teardown uses no memory allocation services
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES; EDK II
     OvmfPkg/IoMmuDxe, which frees nothing once its exit event has run.

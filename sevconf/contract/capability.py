@@ -26,6 +26,8 @@ class Capability(Enum):
     SHORTAGE = "shortage"
     #: An OS loader takes the machine over.
     OS_LOADER = "os-loader"
+    #: The IOMMU can be used beside PciIo: grants, devices that nobody drives, an OS that takes it over.
+    IOMMU_POLICY = "iommu-policy"
 
     @property
     def tag(self) -> str:

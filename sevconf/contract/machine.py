@@ -23,6 +23,7 @@ from sevconf.vocabulary import (
     EfiStatus,
     Gpa,
     Gva,
+    IommuAccess,
     MachineKind,
     MemoryType,
     Party,
@@ -356,6 +357,42 @@ class LoaderFacet(Protocol):
         ...
 
 
+class IommuFacet(Protocol):
+    """An IOMMU that faults, from beside PciIo; needs `iommu-policy`."""
+
+    def map_only(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
+        """Call Map of the IOMMU protocol for the probe, without the SetAttribute that PciIo.Map adds."""
+        ...
+
+    def set_attribute(self, mapping: MappingToken, access: IommuAccess) -> EfiStatus:
+        """Call SetAttribute of the IOMMU protocol for the probe and a mapping made by `map_only`."""
+        ...
+
+    def stranger_read(self, address: int, length: int) -> bytes | None:
+        """Let a bus master read for which nothing was ever mapped; None is an IOMMU fault."""
+        ...
+
+    def stranger_write(self, address: int, data: bytes) -> bool:
+        """Let that bus master write memory; False is an IOMMU fault."""
+        ...
+
+    def intruder(self, address: int, length: int) -> None:
+        """Plug in a device without driver, `device:intruder`, that reads there at every step of the machine."""
+        ...
+
+    def reserved_range(self) -> tuple[Gpa, int]:
+        """Return start and pages of what the platform reserves for the probe."""
+        ...
+
+    def aware_os(self) -> Gpa:
+        """Let the OS that comes take the IOMMU over; returns the one page that it will grant to the probe."""
+        ...
+
+    def os_reuses_memory(self) -> None:
+        """Let the OS write over all that was the boot services' memory."""
+        ...
+
+
 class SetupFacet(Protocol):
     """Choices that must be made before the machine's drivers start; needs `handler-tpl`."""
 
@@ -421,6 +458,11 @@ class Machine(Protocol):
     @property
     def loader(self) -> LoaderFacet:
         """The OS loader under judgement."""
+        ...
+
+    @property
+    def iommu(self) -> IommuFacet:
+        """The IOMMU, from beside PciIo."""
         ...
 
     def close(self) -> None:

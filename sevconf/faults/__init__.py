@@ -15,9 +15,11 @@ from sevconf.faults import (
     exit_duties,
     iommu_boundaries,
     iommu_drivers,
+    iommu_os,
     levels,
     memory,
     os_loaders,
+    vtd_drivers,
 )
 from sevconf.faults.fault import Fault
 
@@ -33,6 +35,8 @@ MODULES: tuple[ModuleType, ...] = (
     os_loaders,
     levels,
     exit_duties,
+    vtd_drivers,
+    iommu_os,
 )
 
 #: Every fault by its name, in the order of the modules.

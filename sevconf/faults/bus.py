@@ -11,9 +11,9 @@ from sevconf.vocabulary import PAGE_SIZE, Gpa, Party
 class SeesThroughCipher(Bus):
     """Lets a device read private memory as the guest does."""
 
-    def read(self, device: str, address: int, length: int, *, by: str | None = None) -> bytes:
+    def try_read(self, device: str, address: int, length: int, *, by: str | None = None) -> bytes | None:
         """Read with the key where the last writer had it."""
-        seen = super().read(device, address, length, by=by)
+        seen = super().try_read(device, address, length, by=by)
         ram = self._ram
         if isinstance(ram, LastWriterRam) and address // PAGE_SIZE in ram.by_cipher:
             return ram.read_private(Gpa(address), length)
@@ -23,23 +23,24 @@ class SeesThroughCipher(Bus):
 class WritesThroughCipher(Bus):
     """Lets a device write private memory as the guest does."""
 
-    def write(self, device: str, address: int, data: bytes, *, by: str | None = None) -> None:
+    def try_write(self, device: str, address: int, data: bytes, *, by: str | None = None) -> bool:
         """Write with the key where the last writer had it."""
         ram = self._ram
         if isinstance(ram, LastWriterRam) and address // PAGE_SIZE in ram.by_cipher:
             self._recorder.record(Dma, by=by or device, device=device, address=address, length=len(data), write=True)
             ram.write_private(Gpa(address), data)
-        else:
-            super().write(device, address, data, by=by)
+            return True
+        return super().try_write(device, address, data, by=by)
 
 
 class SeesLiveDmaInCipher(Bus):
     """Encrypts what a device writes, where the guest means to read it in the clear."""
 
-    def write(self, device: str, address: int, data: bytes, *, by: str | None = None) -> None:
+    def try_write(self, device: str, address: int, data: bytes, *, by: str | None = None) -> bool:
         """Write with the key, whatever lies there."""
-        super().write(device, address, data, by=by)
+        passed = super().try_write(device, address, data, by=by)
         self._ram.write_private(Gpa(address), data)
+        return passed
 
 
 FAULTS = (

@@ -319,8 +319,6 @@ FAULTS = (
         ("EBS-07",),
         (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
     ),
-    Fault("leaves-it-to-the-os", Party.IOMMU_DRIVER, Parts(iommu=LeavesItToTheOs), ("EBS-08",)),
-    Fault("counts-on-drivers", Party.IOMMU_DRIVER, Parts(iommu=CountsOnDrivers), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
     Fault(
         "leaves-it-to-the-os",
         Party.IOMMU_DRIVER,

@@ -83,10 +83,10 @@ class SignalsOnOtherProcessor(DiskDriver):
 class LocksAtHighLevel(SevIommu):
     """Guards its list in Map by TPL_HIGH_LEVEL, and allocates under it."""
 
-    def map(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Map at the level of the lock."""
         old = self.core.raise_tpl(Tpl.HIGH_LEVEL)
-        mapped = super().map(operation, host, length)
+        mapped = super().map(operation, host, length, wide=wide)
         self.core.restore_tpl(old)
         return mapped
 

@@ -1,6 +1,8 @@
 """
 The reference machine, put together: firmware tables, core, IOMMU driver, disk and its driver, host, OS loader.
 
+Behind VT-d there are a unit and its driver instead, RAM is not encrypted, and the OS may be one that takes it over.
+
 The machine is reset when it is made; its IOMMU driver starts with the first use of PciIo, so that what a scenario wants
 of it can still be chosen before. Firmware maps RAM one to one, with the C-bit set on an SEV guest and clear elsewhere.
 Devices make one step whenever a register is touched, a notification ends, or time passes.
@@ -11,10 +13,13 @@ import random
 from functools import cached_property
 
 from sevconf.contract.driver import BlockDriver
+from sevconf.model.devices.intruder import Intruder
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
 from sevconf.model.iommu.none import NoIommu
 from sevconf.model.iommu.sev import SevIommu
+from sevconf.model.iommu.vtd import ExitPolicy, ReservedRange, VtdIommu
+from sevconf.model.iommu.vtd_unit import VtdUnit
 from sevconf.model.page_table import PageTables
 from sevconf.model.parts import Parts
 from sevconf.model.pci_io import PciIo, Registers
@@ -31,6 +36,14 @@ FIRMWARE_SIZE = 1 << 20
 SCRATCH = 32 << 20
 #: Positions of the C-bit that processors have, by CPUID 8000_001F; which one a machine has comes from its seed.
 CBIT_POSITIONS = (47, 51)
+#: What the VT-d driver does at exit, by kinds of machine.
+VTD_POLICIES = {MachineKind.VTD_OPEN: ExitPolicy.OPEN, MachineKind.VTD_KEEP: ExitPolicy.KEEP}
+#: The bus master that scenarios drive.
+PROBE = "device:probe"
+#: What the platform reserves for it, in RAM that the memory map doesn't offer.
+RESERVED_RANGE = ReservedRange(PROBE, Gpa(56 << 20), 4)
+#: The page that an OS which takes the IOMMU over grants to it.
+OS_PAGE = Gpa(60 << 20)
 
 
 class ReferenceMachine:
@@ -56,7 +69,15 @@ class ReferenceMachine:
         self.core = parts.core(self.recorder, self.events, memory_map, parts.pool(memory_map), self._let_time_pass)
 
         self.ledger = MappingLedger(self.recorder)
-        self.bus = parts.bus(self.recorder, self.ram)
+        #: The VT-d unit, if the machine is of a kind that has one.
+        self.unit: VtdUnit | None = None
+        if kind in VTD_POLICIES:
+            self.unit = parts.vtd_unit(self.recorder, self.ram, self._step_devices)
+        self.bus = parts.bus(self.recorder, self.ram, self.unit)
+        #: Devices that nobody drives.
+        self.intruders: list[Intruder] = []
+        #: Whether the OS that comes takes the IOMMU over.
+        self.os_takes_iommu = False
         self.disk = parts.disk(self.recorder, self.bus)
         self.host = parts.hypervisor(self.recorder, self.ram, self.disk, seed, self._step_devices)
         self.loader = parts.loader(self.core, self._take_over)
@@ -88,6 +109,9 @@ class ReferenceMachine:
     def _take_over(self) -> None:
         self.recorder.record(ExitPhase, by="os", phase=Phase.HANDED_OFF)
         self.switch_page_tables(self.encrypted)
+        if self.unit is not None and self.os_takes_iommu:
+            with self.recorder.acting("os"):
+                self.parts.os(self.guest, self.unit, self._new_table, PROBE, OS_PAGE).take_over()
 
     # PCI
 
@@ -96,16 +120,30 @@ class ReferenceMachine:
         """The IOMMU driver, started at its first use."""
         if self.kind is MachineKind.NONE:
             return NoIommu(self.core, self.ledger)
-        iommu: SevIommu = self.parts.iommu(
+        iommu = self._sev() if self.unit is None else self._vtd(self.unit)
+        with self.recorder.acting(iommu.actor):
+            iommu.start()
+        return iommu
+
+    def _sev(self) -> SevIommu:
+        return self.parts.iommu(
             self.core,
             self.guest,
             self.ledger,
             handler_tpl=self.iommu_handler_tpl,
             info_policy=self.policy.info,
         )
-        with self.recorder.acting(iommu.actor):
-            iommu.start()
-        return iommu
+
+    def _vtd(self, unit: VtdUnit) -> VtdIommu:
+        return self.parts.vtd(
+            self.core,
+            self.guest,
+            self.ledger,
+            unit,
+            policy=VTD_POLICIES[self.kind],
+            reserved=(RESERVED_RANGE,),
+            handler_tpl=self.iommu_handler_tpl,
+        )
 
     def pci_io(self, device: Registers) -> PciIo:
         """Return a PciIo for one device."""
@@ -122,6 +160,8 @@ class ReferenceMachine:
 
     def _step_devices(self) -> None:
         self.disk.step()
+        for intruder in self.intruders:
+            intruder.step()
 
     def _let_time_pass(self, units: int) -> None:
         self._step_devices()

@@ -16,6 +16,9 @@ from sevconf.model.event import Event, Events, GroupOrder, newest_first
 from sevconf.model.guest import Guest
 from sevconf.model.hypervisor import Hypervisor
 from sevconf.model.iommu.sev import InfoPolicy, SevIommu
+from sevconf.model.iommu.vtd import VtdIommu
+from sevconf.model.iommu.vtd_unit import VtdUnit
+from sevconf.model.iommu_os import IommuAwareOs
 from sevconf.model.memory_map import MemoryMap, Placement, top_down
 from sevconf.model.mmu import Mmu
 from sevconf.model.os_loader import OsLoader
@@ -52,9 +55,12 @@ class Parts:
     pci_io: type[PciIo] = PciIo
     iommu: type[SevIommu] = SevIommu
     bus: type[Bus] = Bus
+    vtd_unit: type[VtdUnit] = VtdUnit
+    vtd: type[VtdIommu] = VtdIommu
     disk: type[Disk] = Disk
     driver: DriverFactory = DiskDriver
     loader: type[OsLoader] = OsLoader
+    os: type[IommuAwareOs] = IommuAwareOs
     hypervisor: type[Hypervisor] = Hypervisor
     policy: Callable[[random.Random], Policy] = lambda _: Policy()
 

@@ -2,8 +2,8 @@
 PciIo over the EDKII IOMMU protocol, for one device of one driver.
 
 Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL; EDK II `MdeModulePkg/Bus/Pci/PciBusDxe/PciIo.c`, which hands Map, Unmap,
-AllocateBuffer and FreeBuffer to the IOMMU protocol where there is one.
-With the attribute DUAL_ADDRESS_CYCLE enabled each operation becomes its 64-bit twin on the way to the IOMMU driver.
+AllocateBuffer and FreeBuffer to the IOMMU protocol where there is one, and asks it to grant what was mapped. With the
+attribute DUAL_ADDRESS_CYCLE enabled each operation becomes its 64-bit twin on the way to the IOMMU driver.
 
 Left out: I/O and configuration accesses, attributes other than DUAL_ADDRESS_CYCLE.
 """
@@ -12,9 +12,9 @@ from typing import Protocol
 
 from sevconf.contract.driver import Mapped, MappingToken
 from sevconf.errors import BrokenContract
-from sevconf.model.iommu.base import Iommu, MappingLedger
+from sevconf.model.iommu.base import GrantingIommu, Iommu, MappingLedger
 from sevconf.model.recorder import Recorder
-from sevconf.vocabulary import DmaOperation, EfiStatus, Gva, MemoryType
+from sevconf.vocabulary import DmaOperation, EfiStatus, Gva, IommuAccess, MemoryType
 
 
 class Registers(Protocol):
@@ -85,24 +85,47 @@ class PciIo:
         caller = self._recorder.actor
         if not isinstance(operation, DmaOperation):
             raise BrokenContract(caller, "call Map", f"passes {operation!r} where a DmaOperation belongs")
-        arguments = {"host": host_address, "length": length}
-        wide = operation.at_iommu(wide=self._wide)
-        with (
-            self._recorder.service("PciIo.Map", "pci", operation=operation.value, **arguments) as outer,
-            self._recorder.service("IoMmu.Map", self._iommu.actor, operation=wide, **arguments) as inner,
-        ):
-            mapped = self._iommu.map(operation, host_address, length, wide=self._wide)
-            inner.returns(mapped.status, device=mapped.device_address, length=mapped.length)
+        arguments = {"operation": operation.value, "host": host_address, "length": length}
+        with self._recorder.service("PciIo.Map", "pci", **arguments) as outer:
+            mapped = self._map(caller, operation, host_address, length)
             if not mapped.status.is_error:
-                self._ledger.made(mapped, caller, self._device.actor, operation, host_address)
+                self.set_attribute(mapped.mapping, access_of(operation))
             outer.returns(mapped.status, device=mapped.device_address, length=mapped.length)
         return mapped
 
     def unmap(self, mapping: MappingToken) -> EfiStatus:
         """Unmap."""
         name = self._ledger.name(mapping)
-        with (
-            self._recorder.service("PciIo.Unmap", "pci", mapping=name) as outer,
-            self._recorder.service("IoMmu.Unmap", self._iommu.actor, mapping=name) as inner,
-        ):
-            return outer.returns(inner.returns(self._iommu.unmap(mapping)))
+        with self._recorder.service("PciIo.Unmap", "pci", mapping=name) as outer:
+            self.set_attribute(mapping, IommuAccess.NONE)
+            with self._recorder.service("IoMmu.Unmap", self._iommu.actor, mapping=name) as inner:
+                return outer.returns(inner.returns(self._iommu.unmap(mapping)))
+
+    def map_only(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
+        """Call the IOMMU driver's Map for this device, and nothing else: PciIo never does so, a scenario may."""
+        return self._map(self._recorder.actor, operation, host_address, length)
+
+    def _map(self, caller: str, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
+        arguments = {"operation": operation.at_iommu(wide=self._wide), "host": host_address, "length": length}
+        with self._recorder.service("IoMmu.Map", self._iommu.actor, **arguments) as call:
+            mapped = self._iommu.map(operation, host_address, length, wide=self._wide)
+            call.returns(mapped.status, device=mapped.device_address, length=mapped.length)
+            if not mapped.status.is_error:
+                self._ledger.made(mapped, caller, self._device.actor, operation, host_address)
+        return mapped
+
+    def set_attribute(self, mapping: MappingToken, access: IommuAccess) -> EfiStatus:
+        """Call the IOMMU driver's SetAttribute for this device, if it has one that means something."""
+        if not isinstance(self._iommu, GrantingIommu):
+            return EfiStatus.UNSUPPORTED
+        device, name, iommu = self._device.actor, self._ledger.name(mapping), self._iommu.actor
+        with self._recorder.service(
+            "IoMmu.SetAttribute", iommu, device=device, mapping=name, access=int(access)
+        ) as call:
+            return call.returns(self._iommu.set_attribute(device, mapping, access))
+
+
+def access_of(operation: DmaOperation) -> IommuAccess:
+    """Return what a device needs for an operation."""
+    access = IommuAccess.READ if operation.device_reads else IommuAccess.NONE
+    return access | IommuAccess.WRITE if operation.device_writes else access

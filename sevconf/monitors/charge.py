@@ -12,6 +12,7 @@ from sevconf.monitors.breach import Breach, Monitor
 from sevconf.monitors.dma_use import AgainstDirection, OutsideMapping
 from sevconf.monitors.exit_calls import OtherServiceAfterFirstCall, TeardownInBeforeGroup
 from sevconf.monitors.exit_duties import CallsOtherDriver, MapsAtExit, WaitsForTimer
+from sevconf.monitors.granted_dma import GrantedFaults
 from sevconf.monitors.half_start import HalfStarted
 from sevconf.monitors.halting import DmaAfterExit, HaltTooLate, TeardownTooEarly, UnmapsWhileRunning
 from sevconf.monitors.levels import ExitAboveApplication, LevelLeftRaised
@@ -54,6 +55,7 @@ MONITORS: tuple[Monitor, ...] = (
     IllegalLevel("EVT-08", Party.IOMMU_DRIVER),
     IllegalLevel("EVT-09", Party.OS_LOADER),
     ApplicationProcessor(),
+    GrantedFaults(),
     DirectUse(),
     IndirectUse(),
     EventServicesAtExit(),

@@ -1,7 +1,8 @@
 """
 A device's DMA stays inside what its driver mapped for it, and goes the way that the mapping allows.
 
-What a device that was not halted does once exit handlers run is the halting rules' business.
+An access that an IOMMU refused counts like one that it let pass. What a device that was not halted does once exit
+handlers run is the halting rules' business.
 
 Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(), Unmap().
 """
@@ -11,25 +12,25 @@ from dataclasses import dataclass
 
 from sevconf.monitors.breach import Breach
 from sevconf.monitors.observed import Observer, driver_of, exit_window
-from sevconf.trace import Dma, MappingMade, Trace, describe, party_of
+from sevconf.trace import Dma, IommuFault, MappingMade, Trace, describe, party_of
 from sevconf.vocabulary import Party
 
 
-def _accesses(trace: Trace) -> Iterator[tuple[Dma, str, tuple[MappingMade, ...]]]:
+def _accesses(trace: Trace) -> Iterator[tuple[Dma | IommuFault, str, tuple[MappingMade, ...]]]:
     """Yield each DMA of a driver's device before the exit handlers, with the driver and the mappings that hold it."""
     window = exit_window(trace)
     observer = Observer()
     for entry in trace:
         if window is not None and entry.step > window.opened:
             return
-        if isinstance(entry, Dma) and entry.actor == entry.device:
+        if isinstance(entry, Dma | IommuFault) and entry.actor == entry.device:
             culprit = driver_of(trace, entry.device)
             if party_of(culprit) == Party.DRIVER.value:
                 yield entry, culprit, observer.reaching(entry.device, entry.address, entry.length)
         observer.see(entry)
 
 
-def _nearest(trace: Trace, dma: Dma) -> tuple[str, tuple[int, ...]]:
+def _nearest(trace: Trace, dma: Dma | IommuFault) -> tuple[str, tuple[int, ...]]:
     """Say what the address once was, or is for somebody else."""
     for made in trace.of(MappingMade):
         if made.step < dma.step and made.device <= dma.address < made.device + made.length:

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sevconf.monitors.breach import Breach
-from sevconf.monitors.observed import Observer, driver_of, exit_window, inside_unmap
+from sevconf.monitors.observed import Observer, attempts, driver_of, exit_window, inside_unmap
 from sevconf.trace import (
     DeviceState,
     Dma,
     EventQueued,
+    IommuFault,
     MappingMade,
     NotificationBegan,
     NotificationEnded,
@@ -31,7 +32,7 @@ from sevconf.vocabulary import EventGroup, Party
 
 @dataclass(frozen=True, slots=True)
 class DmaAfterExit:
-    """A device does DMA although every exit handler has run."""
+    """A device does DMA, or tries to, although every exit handler has run."""
 
     rule: str = "DRV-01"
     party: Party = Party.DRIVER
@@ -44,7 +45,7 @@ class DmaAfterExit:
         found: dict[str, Breach] = {}
         started = {e.device: e.step for e in trace.of(DeviceState) if e.running and e.step < done.step}
         restarts = [e for e in trace.of(DeviceState, since=done.step) if e.running]
-        for dma in trace.of(Dma, since=done.step):
+        for dma in attempts(trace, since=done.step):
             culprit = driver_of(trace, dma.device)
             own = dma.actor == dma.device and not any(e.device == dma.device and e.step < dma.step for e in restarts)
             if dma.device not in found and own and party_of(culprit) == self.party.value:
@@ -97,10 +98,10 @@ def _teardowns_under_way(trace: Trace) -> Iterator[_Teardown]:
                 yield _Teardown(mapping, entry.step, began, tuple(e for e in pending if e not in own))
 
 
-def _first_use(trace: Trace, down: _Teardown) -> Dma | None:
+def _first_use(trace: Trace, down: _Teardown) -> Dma | IommuFault | None:
     """Return the first access of the device to what its mapping was."""
     start, end = down.mapping.device, down.mapping.device + down.mapping.length
-    later = trace.of(Dma, since=down.step)
+    later = attempts(trace, since=down.step)
     return next((d for d in later if d.device == down.mapping.bus_master and start <= d.address < end), None)
 
 

@@ -7,7 +7,9 @@ from sevconf.trace import (
     CBitChanged,
     DeviceRegister,
     DeviceState,
+    Dma,
     Entry,
+    IommuFault,
     MappingEnded,
     MappingMade,
     NotificationBegan,
@@ -45,6 +47,11 @@ def in_window(trace: Trace) -> Iterator[Entry]:
     window = exit_window(trace)
     if window is not None:
         yield from (entry for entry in trace.since(window.opened) if entry.step < window.closed)
+
+
+def attempts(trace: Trace, *, since: int = 0) -> Iterator[Dma | IommuFault]:
+    """Yield what devices did to memory, or would have done but for the IOMMU, behind step `since`."""
+    return (entry for entry in trace.since(since) if isinstance(entry, Dma | IommuFault))
 
 
 def call_path(trace: Trace, entry: Entry) -> tuple[list[ServiceCall], NotificationBegan | None]:

@@ -8,7 +8,7 @@ from sevconf.contract import Act, EventSpec, Mappable, Mapped, MappingToken, Mem
 from sevconf.contract.disk import BLOCK
 from sevconf.contract.driver import BlockDriver, EventHandle
 from sevconf.errors import Unsupported
-from sevconf.model.machine import ALIAS_STEP, ALIASES, RAM_SIZE, SCRATCH, ReferenceMachine
+from sevconf.model.machine import ALIAS_STEP, ALIASES, PROBE, RAM_SIZE, SCRATCH, ReferenceMachine
 from sevconf.model.recorder import Service
 from sevconf.subjects.interrupts import timer_inside
 from sevconf.trace import Dumped
@@ -287,7 +287,7 @@ class CoreFacet:
 class Probe:
     """A bus master without registers, which the scenario drives itself."""
 
-    actor = "device:probe"
+    actor = PROBE
 
     def register_read(self, offset: int, width: int) -> int | None:
         """There is no register."""
@@ -367,12 +367,11 @@ class DmaFacet:
 
     def device_read(self, address: int, length: int) -> bytes | None:
         """Let the probe read."""
-        return self._machine.bus.read(Probe.actor, address, length, by="scenario")
+        return self._machine.bus.try_read(Probe.actor, address, length, by="scenario")
 
     def device_write(self, address: int, data: bytes) -> bool:
         """Let the probe write."""
-        self._machine.bus.write(Probe.actor, address, data, by="scenario")
-        return True
+        return self._machine.bus.try_write(Probe.actor, address, data, by="scenario")
 
 
 class DriverFacet:

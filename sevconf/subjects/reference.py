@@ -15,11 +15,12 @@ from sevconf.model.iommu.variants import IOMMU_GROUP, VARIANTS
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
 from sevconf.subjects.facets import CoreFacet, DmaFacet, DriverFacet, HostFacet, LoaderFacet, MemoryFacet
+from sevconf.subjects.vtd_facet import IommuFacet
 from sevconf.trace import Trace
 from sevconf.vocabulary import MachineKind, Party, Revision, Tpl
 
 #: What the model can be put on today.
-KINDS = frozenset({MachineKind.NONE, MachineKind.SEV})
+KINDS = frozenset(MachineKind)
 
 
 class SetupFacet:
@@ -103,6 +104,11 @@ class ReferenceFacets:
     def loader(self) -> LoaderFacet:
         """The OS loader."""
         return LoaderFacet(self.reference)
+
+    @cached_property
+    def iommu(self) -> IommuFacet:
+        """The IOMMU."""
+        return IommuFacet(self.reference)
 
     def close(self) -> None:
         """Nothing was started."""

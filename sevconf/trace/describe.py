@@ -59,7 +59,11 @@ def describe(entry: e.Entry) -> str:
         case e.Dma():
             what = _access(entry.write, entry.length, "DeviceAddress", entry.address)
         case e.IommuFault():
-            what = f"faults: {entry.device} {_access(entry.write, entry.length, 'DeviceAddress', entry.address)}"
+            why = "" if entry.reason is None else f" ({entry.reason.name}, source id {entry.source:#06x})"
+            what = f"faults: {entry.device} {_access(entry.write, entry.length, 'DeviceAddress', entry.address)}{why}"
+        case e.IommuState():
+            state = f"on, by the tables at {entry.root:#x}" if entry.translating else "off"
+            what = f"turns the IOMMU's translation {state}"
         case e.DeviceRegister():
             act = f"writes {entry.value:#x} to" if entry.write else f"reads {entry.value:#x} from"
             what = f"{act} register {entry.register} of {entry.device}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from sevconf.vocabulary import CBit, DmaOperation, EfiStatus, Gpa, Gva, MemoryType, Tpl
+from sevconf.vocabulary import CBit, DmaOperation, EfiStatus, FaultReason, Gpa, Gva, MemoryType, Tpl
 
 #: What an argument or result of a service may be in a trace.
 Value: TypeAlias = int | str | bool | None
@@ -194,12 +194,27 @@ class Dma(Entry):
 
 @dataclass(frozen=True, slots=True)
 class IommuFault(Entry):
-    """The IOMMU refused a device's access."""
+    """
+    The IOMMU refused a device's access, and no byte of it was moved.
+
+    `source` is the device's source id (bus, device and function number, as PCI Express packs them), `reason` what the
+    fault record says.
+    """
 
     device: str
     address: int
     length: int
     write: bool
+    source: int = 0
+    reason: FaultReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IommuState(Entry):
+    """The IOMMU's registers were written: whether it translates from now on, and by the tables at `root`."""
+
+    translating: bool
+    root: Gpa
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sevconf.vocabulary.events import (
     EventGroup,
     TimerDelay,
 )
+from sevconf.vocabulary.iommu import FaultReason, IommuAccess
 from sevconf.vocabulary.memory import (
     LARGE_PAGE,
     PAGE_SIZE,
@@ -55,8 +56,10 @@ __all__ = [
     "DmaOperation",
     "EfiStatus",
     "EventGroup",
+    "FaultReason",
     "Gpa",
     "Gva",
+    "IommuAccess",
     "MachineKind",
     "MemoryDescriptor",
     "MemoryType",

@@ -68,7 +68,7 @@ def test_who_failed(parts: Parts, culprit: str, act: str, how: str) -> None:
     with pytest.raises(ForeignFailure) as caught:
         smoke(ReferenceTarget("mine", parts))
     assert (caught.value.culprit, caught.value.act) == (culprit, act)
-    assert caught.value.how == f"{how} (on every kind of machine: none, sev)"
+    assert caught.value.how == f"{how} (on every kind of machine: none, sev, vtd-keep, vtd-open)"
     with pytest.raises(CannotStart, match=f"reference: {culprit} "):
         smoke(ReferenceTarget("reference", parts))
 

@@ -19,6 +19,7 @@ from sevconf.trace import (
     GuestAccess,
     HostAct,
     IommuFault,
+    IommuState,
     MapChanged,
     MappingEnded,
     MappingMade,
@@ -34,7 +35,7 @@ from sevconf.trace import (
     excerpt,
 )
 from sevconf.trace.codec import KINDS
-from sevconf.vocabulary import CBit, DmaOperation, EfiStatus, EventGroup, Gpa, Gva, MemoryType, Tpl
+from sevconf.vocabulary import CBit, DmaOperation, EfiStatus, EventGroup, FaultReason, Gpa, Gva, MemoryType, Tpl
 
 _AT = (7, "core", None, Tpl.APPLICATION)
 _EXIT = EventGroup.EXIT_BOOT_SERVICES.value
@@ -85,6 +86,15 @@ WORDS: list[tuple[Entry, str]] = [
         IommuFault(*_AT, "device:disk", 0x1000, 16, write=True),
         "faults: device:disk writes 16 bytes at DeviceAddress 0x1000",
     ),
+    (
+        IommuFault(*_AT, "device:disk", 0x1000, 16, write=False, source=8, reason=FaultReason.NO_READ_ACCESS),
+        "faults: device:disk reads 16 bytes at DeviceAddress 0x1000 (NO_READ_ACCESS, source id 0x0008)",
+    ),
+    (
+        IommuState(*_AT, translating=True, root=Gpa(0x1000)),
+        "turns the IOMMU's translation on, by the tables at 0x1000",
+    ),
+    (IommuState(*_AT, translating=False, root=Gpa(0x1000)), "turns the IOMMU's translation off"),
     (DeviceRegister(*_AT, "device:disk", "CONTROL", 1, write=True), "writes 0x1 to register CONTROL of device:disk"),
     (DeviceRegister(*_AT, "device:disk", "STATUS", 0, write=False), "reads 0x0 from register STATUS of device:disk"),
     (DeviceState(*_AT, "device:disk", running=True), "runs"),

@@ -1,11 +1,11 @@
 """What every IOMMU driver of the model offers, and the ledger of live mappings that gives them names in the trace."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sevconf.contract.driver import Mapped, MappingToken
 from sevconf.model.recorder import Recorder
 from sevconf.trace import MappingEnded, MappingMade
-from sevconf.vocabulary import DmaOperation, EfiStatus, Gpa, Gva, MemoryType
+from sevconf.vocabulary import DmaOperation, EfiStatus, Gpa, Gva, IommuAccess, MemoryType
 
 
 class Iommu(Protocol):
@@ -34,6 +34,19 @@ class Iommu(Protocol):
 
     def unmap(self, mapping: MappingToken) -> EfiStatus:
         """End a mapping."""
+        ...
+
+
+@runtime_checkable
+class GrantingIommu(Iommu, Protocol):
+    """
+    The protocol with a SetAttribute that means something: Map alone opens nothing.
+
+    The others answer it with EFI_UNSUPPORTED, which PciBusDxe ignored; so they are not asked.
+    """
+
+    def set_attribute(self, device: str, mapping: MappingToken, access: IommuAccess) -> EfiStatus:
+        """Grant a device this access to a mapping, and no other; none revokes."""
         ...
 
 

@@ -15,6 +15,7 @@ from sevconf.contract.machine import (
     DriverFacet,
     GuestMemoryFacet,
     HostFacet,
+    IommuFacet,
     LoaderFacet,
     SetupFacet,
 )
@@ -281,6 +282,11 @@ class RemoteMachine:
     def loader(self) -> LoaderFacet:
         """The OS loader."""
         return cast("LoaderFacet", self._facet("loader"))
+
+    @cached_property
+    def iommu(self) -> IommuFacet:
+        """The IOMMU."""
+        return cast("IommuFacet", self._facet("iommu"))
 
     def close(self) -> None:
         """

@@ -27,7 +27,7 @@ class PythonTarget:
     """
 
     parties = frozenset({Party.DRIVER})
-    kinds = frozenset({MachineKind.NONE, MachineKind.SEV})
+    kinds = frozenset(MachineKind)
     revision = Revision.UEFI_2_10
 
     def __init__(self, name: str, *, limits: Limits | None = None, nursery: Nursery | None = None) -> None:

@@ -115,8 +115,9 @@ def test_exceptions_of_facets_pass_through(target: Make) -> None:
         machine.driver.stop()
 
 
-def test_machine_of_a_kind_that_is_not_there(target: Make) -> None:
+def test_machine_of_a_kind_that_is_not_there(target: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind that the target has not is unsupported."""
+    monkeypatch.setattr(PythonTarget, "kinds", frozenset({MachineKind.NONE}))
     with pytest.raises(Unsupported, match="no machine of kind vtd-open"):
         target(REFERENCE).open(MachineKind.VTD_OPEN, 0)
 
