@@ -7,6 +7,7 @@ decides which breach counts; `judge` and `control` are how a Then-step speaks.
 
 from sevconf.monitors.breach import Breach, Monitor
 from sevconf.monitors.charge import MONITORS, charge
+from sevconf.monitors.cpu_access import Outlived, outlived
 from sevconf.monitors.judgement import control, judge, judge_breaches
 from sevconf.monitors.leak import Leak, explain, last_write, leaks, shown_in_plaintext
 from sevconf.monitors.observed import ExitWindow, Observer, driver_of, exit_window, in_window
@@ -18,6 +19,7 @@ __all__ = [
     "Leak",
     "Monitor",
     "Observer",
+    "Outlived",
     "charge",
     "control",
     "driver_of",
@@ -28,5 +30,6 @@ __all__ = [
     "judge_breaches",
     "last_write",
     "leaks",
+    "outlived",
     "shown_in_plaintext",
 ]

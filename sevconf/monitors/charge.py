@@ -8,6 +8,7 @@ never charged.
 from dataclasses import replace
 
 from sevconf.monitors.breach import Breach, Monitor
+from sevconf.monitors.cpu_access import TouchesWhatIsWritten, UsesDeviceAddress, WritesWhatIsRead
 from sevconf.monitors.dma_use import AgainstDirection, OutsideMapping
 from sevconf.monitors.halting import DmaAfterExit, HaltTooLate, TeardownTooEarly, UnmapsWhileRunning
 from sevconf.monitors.levels import ExitAboveApplication, LevelLeftRaised
@@ -34,6 +35,9 @@ MONITORS: tuple[Monitor, ...] = (
     MappedAfterStop(),
     UnmappedTwice(),
     UnmapsWhileRunning(),
+    WritesWhatIsRead(),
+    TouchesWhatIsWritten(),
+    UsesDeviceAddress(),
     ExitAboveApplication(),
     LevelLeftRaised(),
     TeardownTooEarly(),

@@ -123,7 +123,7 @@ class MappedAfterStop:
                         subject=m.bus_master,
                     )
                     for m in observer.live.values()
-                    if _is_driver(m.owner)
+                    if _is_driver(m.owner) and m.owner == entry.actor
                 ]
             observer.see(entry)
         return tuple(found)

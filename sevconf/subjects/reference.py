@@ -10,8 +10,10 @@ from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory, PciI
 from sevconf.errors import SuiteError
 from sevconf.faults.limits import DeferringDiskDriver
 from sevconf.model.drivers.disk import DiskDriver
+from sevconf.model.drivers.keyboard import TransferKeyboardDriver
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
+from sevconf.subjects.devices import KeyboardFacet, NetworkFacet
 from sevconf.subjects.facets import CoreFacet, DmaFacet, DriverFacet, HostFacet, LoaderFacet, MemoryFacet
 from sevconf.trace import Trace
 from sevconf.vocabulary import MachineKind, Party, Revision, Tpl
@@ -47,6 +49,10 @@ class SetupFacet:
 
         self._machine.driver_factory = scenario
         self._machine.driver_actor = "scenario"
+
+    def keyboard_transfers(self) -> None:
+        """Put the keyboard driver in place that maps each transfer by itself."""
+        self._machine.keyboard_driver_factory = TransferKeyboardDriver
 
 
 class ReferenceFacets:
@@ -85,6 +91,16 @@ class ReferenceFacets:
     def driver(self) -> DriverFacet:
         """The disk's driver."""
         return DriverFacet(self.reference)
+
+    @cached_property
+    def keyboard(self) -> KeyboardFacet:
+        """The keyboard's driver."""
+        return KeyboardFacet(self.reference)
+
+    @cached_property
+    def network(self) -> NetworkFacet:
+        """The network card's driver."""
+        return NetworkFacet(self.reference)
 
     @cached_property
     def loader(self) -> LoaderFacet:
