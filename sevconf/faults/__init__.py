@@ -6,12 +6,23 @@ A rule is finished only when a machine of these fails it. `limits` holds machine
 
 from collections.abc import Mapping
 
-from sevconf.faults import core, drivers, iommu_drivers, memory, os_loaders
+from sevconf.faults import (
+    core,
+    drivers,
+    iommu_drivers,
+    keyboard_drivers,
+    memory,
+    nic_drivers,
+    os_loaders,
+    residue,
+)
 from sevconf.faults.fault import Fault
 
 #: Every fault by its name, in the order of the parties' modules.
 CATALOGUE: Mapping[str, Fault] = {
-    fault.name: fault for module in (memory, core, iommu_drivers, drivers, os_loaders) for fault in module.FAULTS
+    fault.name: fault
+    for module in (memory, core, iommu_drivers, residue, drivers, keyboard_drivers, nic_drivers, os_loaders)
+    for fault in module.FAULTS
 }
 
 __all__ = ["CATALOGUE", "Fault"]
