@@ -13,9 +13,12 @@ _READ, _WRITE, _COMMON = DmaOperation.READ, DmaOperation.WRITE, DmaOperation.COM
 
 
 class CommonBufferByCBit(SevIommu):
-    """Unmaps a common buffer by setting the C-bit, without rewriting what lies there."""
+    """Unmaps a common buffer by setting the C-bit, without rewriting what lies there; its teardown does rewrite."""
 
     def _close_common(self, info: Info) -> None:
+        if self.exiting:
+            super()._close_common(info)
+            return
         for page in self._pages_not_shared(info):
             self._set_cbit(page, 1, CBit.SET)
 
@@ -210,6 +213,7 @@ class LeavesItToTheOs(SevIommu):
 
 
 _AT_EXIT = "no data of any mapping lies in plaintext when the OS owns the machine"
+_KEYS = "what was typed, saved or received lies in no DMA buffer once its mapping has ended"
 _NO_GARBAGE = "a command that is in flight at exit puts no garbage on the disk"
 _FIRST_COME = "of two deferring handlers the one that runs first has its way first"
 _OUTLIVES = "when Unmap returns, nothing that went through the mapping lies in plaintext"
@@ -220,28 +224,28 @@ FAULTS = (
         Party.IOMMU_DRIVER,
         Parts(iommu=CommonBufferByCBit),
         ("DMA-01",),
-        (("EBS-08", _AT_EXIT), ("DMA-04", "the tail of the last page holds no plaintext after Unmap")),
+        (("DRV-24", _KEYS), ("DMA-04", "the tail of the last page holds no plaintext after Unmap")),
     ),
     Fault(
         "forgets-write-bounce",
         Party.IOMMU_DRIVER,
         Parts(iommu=ForgetsWriteBounce),
         ("DMA-01",),
-        (("EBS-08", _AT_EXIT),),
+        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS)),
     ),
     Fault(
         "leaves-transmitted",
         Party.IOMMU_DRIVER,
         Parts(iommu=LeavesTransmitted),
         ("TM-02",),
-        (("DMA-01", _OUTLIVES),),
+        (("DMA-01", _OUTLIVES), ("DRV-24", _KEYS)),
     ),
     Fault(
         "unmaps-write-lazily",
         Party.IOMMU_DRIVER,
         Parts(iommu=UnmapsWriteLazily),
         ("DMA-01",),
-        (("DMA-03", "a mapping opens pages only while it lives"),),
+        (("DMA-03", "a mapping opens pages only while it lives"), ("DRV-24", _KEYS)),
     ),
     Fault("loses-write-data", Party.IOMMU_DRIVER, Parts(iommu=LosesWriteData), ("DMA-02",)),
     Fault("leaves-tail", Party.IOMMU_DRIVER, Parts(iommu=LeavesTail), ("DMA-04",)),
@@ -266,17 +270,33 @@ FAULTS = (
         ("EBS-06",),
         (("EBS-09", _NO_GARBAGE), ("EBS-10", _FIRST_COME)),
     ),
-    Fault("newest-only", Party.IOMMU_DRIVER, Parts(iommu=NewestOnly), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
     Fault(
-        "skips-read-and-write", Party.IOMMU_DRIVER, Parts(iommu=SkipsReadAndWrite), ("EBS-07",), (("EBS-08", _AT_EXIT),)
+        "newest-only",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=NewestOnly),
+        ("EBS-07",),
+        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS)),
+    ),
+    Fault(
+        "skips-read-and-write",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=SkipsReadAndWrite),
+        ("EBS-07",),
+        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS)),
     ),
     Fault(
         "skips-common-buffers",
         Party.IOMMU_DRIVER,
         Parts(iommu=SkipsCommonBuffers),
         ("EBS-07",),
-        (("EBS-08", _AT_EXIT),),
+        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS)),
     ),
-    Fault("counts-on-drivers", Party.IOMMU_DRIVER, Parts(iommu=CountsOnDrivers), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
-    Fault("leaves-it-to-the-os", Party.IOMMU_DRIVER, Parts(iommu=LeavesItToTheOs), ("EBS-08",)),
+    Fault(
+        "counts-on-drivers",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=CountsOnDrivers),
+        ("EBS-07",),
+        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS)),
+    ),
+    Fault("leaves-it-to-the-os", Party.IOMMU_DRIVER, Parts(iommu=LeavesItToTheOs), ("EBS-08",), (("DRV-24", _KEYS),)),
 )

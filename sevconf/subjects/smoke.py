@@ -130,5 +130,5 @@ def _exit(machine: Machine) -> Iterator[tuple[str, str, str]]:
 
 
 def _driver(machine: Machine) -> str:
-    actors = (entry.actor for entry in machine.trace if party_of(entry.actor) == Party.DRIVER.value)
-    return next(actors, Party.DRIVER.value)
+    actors = [entry.actor for entry in machine.trace if party_of(entry.actor) == Party.DRIVER.value]
+    return actors[-1] if actors else Party.DRIVER.value
