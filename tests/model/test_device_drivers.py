@@ -12,7 +12,7 @@ from sevconf.model.iommu.none import NoIommu
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts
 from sevconf.monitors import charge
-from sevconf.trace import DeviceState, MappingEnded, MappingMade, Trace
+from sevconf.trace import DeviceRegister, DeviceState, MappingEnded, MappingMade, Trace
 from sevconf.vocabulary import EfiStatus, Gva, MachineKind, Party
 
 KINDS = [MachineKind.NONE, MachineKind.SEV]
@@ -164,3 +164,18 @@ def test_bus_master_bit_is_nobodys_fault(driver: type[ReferenceNetworkDriver]) -
     machine.nic.deliver(b"frame")
     step(machine, 9)
     assert not charge(machine.trace, frozenset(Party))
+
+
+def demands_clear_bit(machine: ReferenceMachine) -> bool:
+    """Tell whether a rule that demands a clear bus-master bit at hand-over would blame a machine: no monitor may."""
+    bits = [e.value for e in machine.trace.of(DeviceRegister) if e.register == "BUS_MASTER" and e.write]
+    return bits[-1] != 0
+
+
+def test_monitor_that_demands_a_clear_bit_is_wrong() -> None:
+    """A rule that demands it would blame the reference, which halts its card; so it is refused (S26)."""
+    machine = ReferenceMachine(MachineKind.SEV, 1)
+    assert machine.network_driver.start() is EfiStatus.SUCCESS
+    assert machine.loader.boot() is EfiStatus.SUCCESS
+    assert demands_clear_bit(machine)
+    assert not machine.nic.running
