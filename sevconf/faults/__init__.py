@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from sevconf.faults import (
     core,
+    cpu_access,
     drivers,
     iommu_drivers,
     keyboard_drivers,
@@ -21,7 +22,7 @@ from sevconf.faults.fault import Fault
 #: Every fault by its name, in the order of the parties' modules.
 CATALOGUE: Mapping[str, Fault] = {
     fault.name: fault
-    for module in (memory, core, iommu_drivers, residue, drivers, keyboard_drivers, nic_drivers, os_loaders)
+    for module in (memory, core, iommu_drivers, residue, drivers, cpu_access, keyboard_drivers, nic_drivers, os_loaders)
     for fault in module.FAULTS
 }
 
