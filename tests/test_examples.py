@@ -4,11 +4,12 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from sevconf.claims import CLAIMS
-from sevconf.contract import Machine
+from sevconf.contract import Capability, Machine
 from sevconf.monitors import charge
 from sevconf.subjects.python.target import PythonTarget
 from sevconf.subjects.smoke import smoke
@@ -16,7 +17,7 @@ from sevconf.vocabulary import EfiStatus, MachineKind
 
 FOLDER = Path(__file__).parents[1] / "examples"
 #: The rule whose monitor watches for what an example does wrong, by the claim that its docstring names.
-RULES = {"T10": "DRV-01", "T21": "MEM-01", "T52": "DRV-04"}
+RULES = {"T10": "DRV-01", "T21": "MEM-01", "T52": "DRV-04", "S05": "DRV-21"}
 DATA = bytes(range(256)) * 80
 
 
@@ -49,7 +50,43 @@ def handing_over_in_flight(machine: Machine) -> None:
     machine.host.run_devices(50)
 
 
-STORIES: tuple[Callable[[Machine], None], ...] = (stopping, handing_over, handing_over_in_flight)
+def exchanging(machine: Machine) -> None:
+    """Start, send and receive, stop, and start again."""
+    for _ in range(2):
+        assert machine.network.start() is EfiStatus.SUCCESS
+        for number in range(20):
+            frame = DATA[number : number + 700]
+            assert machine.network.transmit(frame) is EfiStatus.SUCCESS
+            assert machine.network.sent()[-1] == frame
+            machine.network.deliver(frame)
+            machine.host.run_devices(2)
+            assert machine.network.receive() == (EfiStatus.SUCCESS, frame)
+        assert machine.network.receive() == (EfiStatus.NOT_READY, b"")
+        assert machine.network.transmit(DATA) is EfiStatus.INVALID_PARAMETER
+        assert machine.network.stop() is EfiStatus.SUCCESS
+
+
+def handing_over_network(machine: Machine) -> None:
+    """Start, hand the machine over, and let frames arrive."""
+    assert machine.network.start() is EfiStatus.SUCCESS
+    machine.network.deliver(DATA[:700])
+    machine.host.run_devices(2)
+    assert machine.network.receive() == (EfiStatus.SUCCESS, DATA[:700])
+    assert machine.loader.boot() is EfiStatus.SUCCESS
+    machine.network.deliver(DATA[:700])
+    machine.host.run_devices(50)
+
+
+Stories: TypeAlias = tuple[Callable[[Machine], None], ...]
+
+#: What a driver goes through; the last one ends with the OS.
+BLOCK_STORIES: Stories = (stopping, handing_over_in_flight, handing_over)
+NETWORK_STORIES: Stories = (exchanging, handing_over_network)
+
+
+def stories(target: PythonTarget) -> Stories:
+    """Return the stories for the kind of a driver."""
+    return NETWORK_STORIES if Capability.NETWORK_DRIVER in target.capabilities else BLOCK_STORIES
 
 
 def examples() -> dict[str, tuple[str, set[str]]]:
@@ -78,7 +115,7 @@ def test_example_breaks_what_it_says(example: tuple[PythonTarget, set[str]]) -> 
     target, claims = example
     broken = set()
     for kind in target.kinds:
-        for story in STORIES:
+        for story in stories(target):
             machine = target.open(kind, 11)
             story(machine)
             broken |= {(kind, breach.rule) for breach in charge(machine.trace, target.parties)}
@@ -105,7 +142,7 @@ def test_seed_decides_the_trace(example: tuple[PythonTarget, set[str]]) -> None:
     traces = []
     for _ in range(2):
         machine = example[0].open(MachineKind.SEV, 5)
-        handing_over(machine)
+        stories(example[0])[-1](machine)
         traces.append(tuple(machine.trace))
         machine.close()
     assert traces[0] == traces[1]

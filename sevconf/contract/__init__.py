@@ -1,8 +1,8 @@
 """
 The contract, Protocols and values only.
 
-`machine` is what steps need from any target, `driver` what foreign code is given and offers, `disk` the programming
-interface of the suite's disk, `capability` the closed list of abilities.
+`machine` is what steps need from any target, `driver` what foreign code is given and offers, `disk`, `keyboard`
+and `nic` the programming interfaces of the suite's devices, `capability` the closed list of abilities.
 """
 
 from sevconf.contract.capability import Capability
@@ -12,15 +12,17 @@ from sevconf.contract.driver import (
     Driver,
     EventHandle,
     GuestMemory,
+    KeyboardDriver,
     Mapped,
     MappingToken,
     MemoryMap,
+    NetworkDriver,
     NotifyFunction,
     PciIo,
     QueueingBlockDriver,
 )
 from sevconf.contract.machine import Act, EventSpec, Identity, IommuVariant, Machine, Mappable, Target
-from sevconf.contract.secret import Secret
+from sevconf.contract.secret import Form, Secret
 
 __all__ = [
     "Act",
@@ -30,14 +32,17 @@ __all__ = [
     "Driver",
     "EventHandle",
     "EventSpec",
+    "Form",
     "GuestMemory",
     "Identity",
     "IommuVariant",
+    "KeyboardDriver",
     "Machine",
     "Mappable",
     "Mapped",
     "MappingToken",
     "MemoryMap",
+    "NetworkDriver",
     "NotifyFunction",
     "PciIo",
     "QueueingBlockDriver",

@@ -18,6 +18,12 @@ class Capability(Enum):
     BLOCK_DRIVER = "block-driver"
     #: The driver can leave a write in flight (BlockIo2).
     WRITE_IN_FLIGHT = "write-in-flight"
+    #: A driver and its keyboard can be taken through a storyline.
+    KEYBOARD_DRIVER = "keyboard-driver"
+    #: A keyboard driver that maps each transfer by itself can be chosen.
+    KEYBOARD_TRANSFERS = "keyboard-transfers"
+    #: A driver and its network card can be taken through a storyline.
+    NETWORK_DRIVER = "network-driver"
     #: The levels of the handlers of driver and IOMMU driver can be chosen.
     HANDLER_TPL = "handler-tpl"
     #: A timer's notification can be let in while the IOMMU driver is inside Map.

@@ -6,7 +6,7 @@ work. Services return what UEFI's return: the status first, then the outputs. Ev
 goes through `memory`, or it does not count. Addresses that drivers see are Gva; firmware maps them one to one to Gpa.
 
 Spec: UEFI 2.10, 7.1 to 7.3 (boot services), 14.4 (EFI_PCI_IO_PROTOCOL), 11.1 (EFI_DRIVER_BINDING_PROTOCOL), 13.9
-(EFI_BLOCK_IO_PROTOCOL).
+(EFI_BLOCK_IO_PROTOCOL), 12.3 (EFI_SIMPLE_TEXT_INPUT_PROTOCOL), 24.1 (EFI_SIMPLE_NETWORK_PROTOCOL).
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ NotifyFunction: TypeAlias = Callable[[], None]
 #: The roles that a vendor's class may play.
 Role: TypeAlias = Literal["driver"]
 #: The kinds of device that the suite brings for a driver.
-DeviceKind: TypeAlias = Literal["block"]
+DeviceKind: TypeAlias = Literal["block", "network", "keyboard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,4 +226,26 @@ class QueueingBlockDriver(BlockDriver, Protocol):
 
     def submit_write(self, lba: int, data: bytes) -> EfiStatus:
         """Hand whole blocks to the device and return at once."""
+        ...
+
+
+@runtime_checkable
+class KeyboardDriver(Driver, Protocol):
+    """A driver of kind `keyboard`."""
+
+    def read_key(self) -> tuple[EfiStatus, bytes]:
+        """Return the oldest report of eight bytes that was not read yet, or EFI_NOT_READY; does not wait for a key."""
+        ...
+
+
+@runtime_checkable
+class NetworkDriver(Driver, Protocol):
+    """A driver of kind `network`; a frame has at most 1514 bytes."""
+
+    def transmit(self, frame: bytes) -> EfiStatus:
+        """Send a frame; it is on the wire when it returns."""
+        ...
+
+    def receive(self) -> tuple[EfiStatus, bytes]:
+        """Return the oldest frame that was not returned yet, or EFI_NOT_READY; does not wait for one."""
         ...

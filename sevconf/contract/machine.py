@@ -160,6 +160,10 @@ class HostFacet(Protocol):
         """Make a secret of that many bytes, from the row's seed."""
         ...
 
+    def keystrokes(self, name: str, count: int) -> Secret:
+        """Make a secret of that many keystrokes, as reports of a keyboard."""
+        ...
+
     def search(self, secrets: Sequence[Secret]) -> Dumped:
         """Look for these secrets in all of DRAM, as a positive control."""
         ...
@@ -349,6 +353,54 @@ class DriverFacet(Protocol):
         ...
 
 
+class KeyboardFacet(Protocol):
+    """The keyboard driver under judgement and its keyboard; needs `keyboard-driver`."""
+
+    def start(self) -> EfiStatus:
+        """Ask the driver whether it supports the keyboard, and then to start it."""
+        ...
+
+    def stop(self) -> EfiStatus:
+        """Ask the driver to stop."""
+        ...
+
+    def read_key(self) -> tuple[EfiStatus, bytes]:
+        """Ask the driver for a report."""
+        ...
+
+    def press(self, reports: bytes) -> None:
+        """Press keys: reports of eight bytes, one behind the other, told as the keyboard gets on."""
+        ...
+
+
+class NetworkFacet(Protocol):
+    """The network driver under judgement and its card; needs `network-driver`."""
+
+    def start(self) -> EfiStatus:
+        """Ask the driver whether it supports the card, and then to start it."""
+        ...
+
+    def stop(self) -> EfiStatus:
+        """Ask the driver to stop."""
+        ...
+
+    def transmit(self, frame: bytes) -> EfiStatus:
+        """Ask the driver to send a frame."""
+        ...
+
+    def receive(self) -> tuple[EfiStatus, bytes]:
+        """Ask the driver for a frame."""
+        ...
+
+    def deliver(self, frame: bytes) -> None:
+        """Let a frame arrive from outside, which the card takes as it gets on."""
+        ...
+
+    def sent(self) -> tuple[bytes, ...]:
+        """Return the frames that are on the wire, oldest first."""
+        ...
+
+
 class LoaderFacet(Protocol):
     """The OS loader under judgement; needs `os-loader`."""
 
@@ -416,6 +468,10 @@ class SetupFacet(Protocol):
         """Put a disk driver in place that halts its disk in a private event at TPL_CALLBACK, signaled at `tpl`."""
         ...
 
+    def keyboard_transfers(self) -> None:
+        """Put the keyboard driver in place that maps each transfer by itself; needs `keyboard-transfers`."""
+        ...
+
 
 class Machine(Protocol):
     """One machine, freshly reset, for one scenario."""
@@ -453,6 +509,16 @@ class Machine(Protocol):
     @property
     def driver(self) -> DriverFacet:
         """The driver under judgement."""
+        ...
+
+    @property
+    def keyboard(self) -> KeyboardFacet:
+        """The keyboard driver under judgement."""
+        ...
+
+    @property
+    def network(self) -> NetworkFacet:
+        """The network driver under judgement."""
         ...
 
     @property

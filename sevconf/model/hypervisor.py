@@ -2,7 +2,8 @@
 The host: it keeps its promises until it is compromised, and from then on an attacker has all that it can see.
 
 What it sees is DRAM as it lies, and the devices that it plays. A search looks for secrets: bytes that the suite made
-and that occur nowhere else, so that a run of 32 of them can't be there by chance.
+and that occur nowhere else, so that a run of 32 of them, or a report of a keyboard with a key Shift held down, can't be
+there by chance.
 
 Spec: the threat model, `features/threat_model`; Linux `Documentation/arch/x86/amd-memory-encryption.rst`.
 Left out: a host that remaps, replays or compares ciphertext.
@@ -10,16 +11,25 @@ Left out: a host that remaps, replays or compares ciphertext.
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-from sevconf.contract.secret import Secret
+from sevconf.contract.secret import Form, Secret
 from sevconf.model.devices.disk import Disk
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.recorder import Recorder
 from sevconf.trace import Dumped, Finding, HostAct, SecretBorn
 from sevconf.vocabulary import PAGE_SIZE, Gpa
 
-#: Bytes of a secret that are looked for as one: unique, and too many to be there by chance.
-UNIT = 32
+#: Usage codes of the letters and digits of a keyboard, and how many they are.
+FIRST_KEY, KEYS = 0x04, 36
+
+
+class Forgetful(Protocol):
+    """A device of which the host keeps something."""
+
+    def forget(self) -> None:
+        """Destroy what the host keeps."""
+        ...
 
 
 class Hypervisor:
@@ -28,13 +38,21 @@ class Hypervisor:
     actor = "host"
 
     def __init__(
-        self, recorder: Recorder, ram: EncryptedRam, disk: Disk, seed: int, run_devices: Callable[[], None]
+        self,
+        recorder: Recorder,
+        ram: EncryptedRam,
+        disk: Disk,
+        seed: int,
+        run_devices: Callable[[], None],
+        *,
+        others: Sequence[Forgetful] = (),
     ) -> None:
         self._recorder = recorder
         self._ram = ram
         self._disk = disk
         self._seed = seed
         self._run_devices = run_devices
+        self._others = others
 
     def read(self, gpa: Gpa, length: int) -> bytes:
         """Read DRAM as it lies."""
@@ -49,6 +67,17 @@ class Hypervisor:
         data = hashlib.shake_128(f"{self._seed}/{name}".encode()).digest(length)
         self._recorder.record(SecretBorn, by="scenario", secret=name, length=length)
         return Secret(name, data)
+
+    def keystrokes(self, name: str, count: int) -> Secret:
+        """Make a secret of that many keystrokes: letters and digits, typed with both keys Shift in all ways."""
+        draw = hashlib.shake_128(f"{self._seed}/{name}".encode()).digest(2 * count)
+        reports = [
+            bytes([(0x02, 0x20, 0x22)[shift % 3], 0, FIRST_KEY + key % KEYS, 0, 0, 0, 0, 0])
+            for shift, key in zip(draw[::2], draw[1::2], strict=True)
+        ]
+        data = b"".join(reports)
+        self._recorder.record(SecretBorn, by="scenario", secret=name, length=len(data))
+        return Secret(name, data, Form.REPORTS)
 
     def search(self, secrets: Sequence[Secret]) -> Dumped:
         """Look for secrets, as a positive control."""
@@ -68,6 +97,8 @@ class Hypervisor:
     def wipe_copies(self) -> None:
         """Destroy all that the host itself keeps of what the guest sent."""
         self._disk.medium = bytearray(len(self._disk.medium))
+        for device in self._others:
+            device.forget()
         self._recorder.record(HostAct, by=self.actor, what="detaches the disk image and wipes its own copies")
 
     def runs(self) -> Iterable[tuple[Gpa, bytes]]:
@@ -90,10 +121,13 @@ class Hypervisor:
 def find(secret: Secret, runs: Iterable[tuple[Gpa, bytes]]) -> list[Finding]:
     """Find all units of a secret in runs of bytes; units that lie side by side are one finding, in address order."""
     hits: list[tuple[int, int, int]] = []
+    size = secret.form.value
+    units: dict[bytes, int] = {}
+    for offset in range(0, len(secret.data), size):
+        units.setdefault(secret.data[offset : offset + size], offset)
     for start, run in runs:
-        for offset in range(0, len(secret.data), UNIT):
-            unit = secret.data[offset : offset + UNIT]
-            at = run.find(unit) if len(unit) >= UNIT // 2 else -1
+        for unit, offset in units.items():
+            at = run.find(unit) if len(unit) >= size // 2 else -1
             while at >= 0:
                 hits.append((start + at, offset, len(unit)))
                 at = run.find(unit, at + 1)

@@ -1,5 +1,5 @@
 """
-The reference machine, put together: firmware tables, core, IOMMU driver, disk and its driver, host, OS loader.
+The reference machine, put together: firmware tables, core, IOMMU driver, devices and their drivers, host, loader.
 
 Behind VT-d there are a unit and its driver instead, RAM is not encrypted, and the OS may be one that takes it over.
 
@@ -12,7 +12,7 @@ import hashlib
 import random
 from functools import cached_property
 
-from sevconf.contract.driver import BlockDriver
+from sevconf.contract.driver import BlockDriver, KeyboardDriver, NetworkDriver
 from sevconf.model.devices.intruder import Intruder
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
@@ -79,13 +79,17 @@ class ReferenceMachine:
         #: Whether the OS that comes takes the IOMMU over.
         self.os_takes_iommu = False
         self.disk = parts.disk(self.recorder, self.bus)
-        self.host = parts.hypervisor(self.recorder, self.ram, self.disk, seed, self._step_devices)
+        self.keyboard = parts.keyboard(self.recorder, self.bus)
+        self.nic = parts.nic(self.recorder, self.bus)
+        others = (self.keyboard, self.nic)
+        self.host = parts.hypervisor(self.recorder, self.ram, self.disk, seed, self._step_devices, others=others)
         self.loader = parts.loader(self.core, self._take_over)
         #: Which calls of the disk's driver fail for want of resources.
         self.shortage = Shortage(self.recorder)
         self.driver_factory = parts.driver
         #: Who acts when the disk's driver acts.
-        self.driver_actor = f"driver:{getattr(parts.driver, '__name__', 'driver')}"
+        self.driver_actor = _actor_of(parts.driver)
+        self.keyboard_driver_factory = parts.keyboard_driver
         #: Level of the IOMMU driver's ExitBootServices handler; chosen before its start.
         self.iommu_handler_tpl = Tpl.CALLBACK
 
@@ -156,16 +160,43 @@ class ReferenceMachine:
         with self.recorder.acting(self.driver_actor):
             return self.driver_factory(self.shortage.core(self.core), self.shortage.pci_io(pci_io), self.guest)
 
+    @property
+    def keyboard_driver_actor(self) -> str:
+        """Who acts when the keyboard's driver acts."""
+        return _actor_of(self.keyboard_driver_factory)
+
+    @cached_property
+    def keyboard_driver(self) -> KeyboardDriver:
+        """The keyboard's driver, made at its first use."""
+        pci_io = self.pci_io(self.keyboard)
+        with self.recorder.acting(self.keyboard_driver_actor):
+            return self.keyboard_driver_factory(self.core, pci_io, self.guest)
+
+    @property
+    def network_driver_actor(self) -> str:
+        """Who acts when the network card's driver acts."""
+        return _actor_of(self.parts.network_driver)
+
+    @cached_property
+    def network_driver(self) -> NetworkDriver:
+        """The network card's driver, made at its first use."""
+        pci_io = self.pci_io(self.nic)
+        with self.recorder.acting(self.network_driver_actor):
+            return self.parts.network_driver(self.core, pci_io, self.guest)
+
     # Time
 
     def _step_devices(self) -> None:
-        self.disk.step()
-        for intruder in self.intruders:
-            intruder.step()
+        for device in (self.disk, self.keyboard, self.nic, *self.intruders):
+            device.step()
 
     def _let_time_pass(self, units: int) -> None:
         self._step_devices()
         self.events.pass_time(units)
+
+
+def _actor_of(factory: object) -> str:
+    return f"driver:{getattr(factory, '__name__', 'driver')}"
 
 
 #: First Gva that maps nothing at reset: aliases go here, each 2 MiB apart from the other tables' pages.

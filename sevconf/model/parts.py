@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory
+from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory, KeyboardDriver, NetworkDriver
 from sevconf.contract.driver import PciIo as PciIoProtocol
 from sevconf.model.boot_services import Core
 from sevconf.model.bus import Bus
 from sevconf.model.devices.disk import Disk
+from sevconf.model.devices.keyboard import Keyboard
+from sevconf.model.devices.nic import Nic
 from sevconf.model.drivers.disk import DiskDriver
+from sevconf.model.drivers.keyboard import KeyboardDriver as ReferenceKeyboardDriver
+from sevconf.model.drivers.nic import NetworkDriver as ReferenceNetworkDriver
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.event import Event, Events, GroupOrder, newest_first
 from sevconf.model.guest import Guest
@@ -29,6 +33,8 @@ from sevconf.vocabulary import PAGE_SIZE
 
 #: Builds a driver from what the contract gives it.
 DriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], BlockDriver]
+KeyboardDriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], KeyboardDriver]
+NetworkDriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], NetworkDriver]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,10 @@ class Parts:
     vtd: type[VtdIommu] = VtdIommu
     disk: type[Disk] = Disk
     driver: DriverFactory = DiskDriver
+    keyboard: type[Keyboard] = Keyboard
+    keyboard_driver: KeyboardDriverFactory = ReferenceKeyboardDriver
+    nic: type[Nic] = Nic
+    network_driver: NetworkDriverFactory = ReferenceNetworkDriver
     loader: type[OsLoader] = OsLoader
     os: type[IommuAwareOs] = IommuAwareOs
     hypervisor: type[Hypervisor] = Hypervisor

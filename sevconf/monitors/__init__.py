@@ -7,6 +7,7 @@ decides which breach counts; `judge` and `control` are how a Then-step speaks.
 
 from sevconf.monitors.breach import Breach, Monitor
 from sevconf.monitors.charge import MONITORS, charge
+from sevconf.monitors.cpu_access import Outlived, outlived
 from sevconf.monitors.judgement import control, judge, judge_breaches
 from sevconf.monitors.leak import Leak, explain, last_write, leaks, shown_in_plaintext
 from sevconf.monitors.life import leaks_after_life
@@ -19,6 +20,7 @@ __all__ = [
     "Leak",
     "Monitor",
     "Observer",
+    "Outlived",
     "charge",
     "control",
     "driver_of",
@@ -30,5 +32,6 @@ __all__ = [
     "last_write",
     "leaks",
     "leaks_after_life",
+    "outlived",
     "shown_in_plaintext",
 ]

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sevconf.monitors.bounce import GivenBackOpen, SharedBounce
 from sevconf.monitors.breach import Breach, Monitor
+from sevconf.monitors.cpu_access import TouchesWhatIsWritten, UsesDeviceAddress, WritesWhatIsRead
 from sevconf.monitors.dma_use import AgainstDirection, OutsideMapping
 from sevconf.monitors.exit_calls import OtherServiceAfterFirstCall, TeardownInBeforeGroup
 from sevconf.monitors.exit_duties import CallsOtherDriver, MapsAtExit, WaitsForTimer
@@ -46,6 +47,9 @@ MONITORS: tuple[Monitor, ...] = (
     WaitsForTimer(),
     CallsOtherDriver(),
     MapsAtExit(),
+    WritesWhatIsRead(),
+    TouchesWhatIsWritten(),
+    UsesDeviceAddress(),
     ExitAboveApplication(),
     LevelLeftRaised(),
     TeardownTooEarly(),

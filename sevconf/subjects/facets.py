@@ -143,6 +143,10 @@ class HostFacet:
         """Make a secret."""
         return self._machine.host.secret(name, length)
 
+    def keystrokes(self, name: str, count: int) -> Secret:
+        """Make a secret of keystrokes."""
+        return self._machine.host.keystrokes(name, count)
+
     def search(self, secrets: Sequence[Secret]) -> Dumped:
         """Look for secrets."""
         return self._machine.host.search(secrets)

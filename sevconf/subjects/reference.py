@@ -10,10 +10,12 @@ from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory, PciI
 from sevconf.errors import SuiteError
 from sevconf.faults.limits import DeferringDiskDriver, OpensAllRam
 from sevconf.model.drivers.disk import DiskDriver
+from sevconf.model.drivers.keyboard import TransferKeyboardDriver
 from sevconf.model.eras import CoreBeforeUefi29
 from sevconf.model.iommu.variants import IOMMU_GROUP, VARIANTS
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
+from sevconf.subjects.devices import KeyboardFacet, NetworkFacet
 from sevconf.subjects.facets import CoreFacet, DmaFacet, DriverFacet, HostFacet, LoaderFacet, MemoryFacet
 from sevconf.subjects.vtd_facet import IommuFacet
 from sevconf.trace import Trace
@@ -62,6 +64,10 @@ class SetupFacet:
         self._machine.driver_factory = scenario
         self._machine.driver_actor = "scenario"
 
+    def keyboard_transfers(self) -> None:
+        """Put the keyboard driver in place that maps each transfer by itself."""
+        self._machine.keyboard_driver_factory = TransferKeyboardDriver
+
 
 class ReferenceFacets:
     """A reference machine with its facets: the contract's Machine."""
@@ -99,6 +105,16 @@ class ReferenceFacets:
     def driver(self) -> DriverFacet:
         """The disk's driver."""
         return DriverFacet(self.reference)
+
+    @cached_property
+    def keyboard(self) -> KeyboardFacet:
+        """The keyboard's driver."""
+        return KeyboardFacet(self.reference)
+
+    @cached_property
+    def network(self) -> NetworkFacet:
+        """The network card's driver."""
+        return NetworkFacet(self.reference)
 
     @cached_property
     def loader(self) -> LoaderFacet:

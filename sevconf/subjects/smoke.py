@@ -1,10 +1,11 @@
 """
 The minimum that shows that a target can be judged at all, before any judgement.
 
-On every kind of machine that the target has, the machine opens and leaves a trace, and no foreign code raises, hangs or
-dies. On one of them at least the whole story holds: the driver starts, a block that is written through it lies on the
-medium and reads back, the OS loader takes the machine over, and an exit handler really ran, if there is one. What fails
-on some kinds only is the rules' business, and they say more about it than a smoke test can.
+On every kind of machine that the target has, the machine opens and leaves a trace, and no foreign code raises, hangs
+or dies. On one of them at least the whole story holds: the driver starts, and a block that is written through it lies
+on the medium and reads back, or a key that is pressed comes through it, or a frame does, both ways; the OS loader
+takes the machine over, and an exit handler really ran, if there is one. What fails on some kinds only is the rules'
+business, and they say more about it than a smoke test can.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ _SEED = 0
 #: Where the block goes, and what is in it.
 _LBA = 5
 _CONTENT = bytes(range(256)) * (BLOCK // 256)
+#: The key that is pressed, the frame that is sent and received, the steps of a device that it takes at most.
+_REPORT = bytes([0, 0, 0x04, 0, 0, 0, 0, 0])
+_FRAME = bytes(range(60))
+_PATIENCE = 8
 #: Kinds of target that are the suite's own when they have no bug.
 _OURS = frozenset({"reference", "shuffled"})
 
@@ -62,6 +67,10 @@ def _story(target: Target, kind: MachineKind) -> tuple[str, str, str] | None:
 def _steps(target: Target, machine: Machine) -> Iterator[tuple[str, str, str]]:
     if Capability.BLOCK_DRIVER in target.capabilities:
         yield from _block(machine)
+    if Capability.KEYBOARD_DRIVER in target.capabilities:
+        yield from _keyboard(machine)
+    if Capability.NETWORK_DRIVER in target.capabilities:
+        yield from _network(machine)
     if Capability.OS_LOADER in target.capabilities:
         yield from _exit(machine)
 
@@ -80,6 +89,31 @@ def _block(machine: Machine) -> Iterator[tuple[str, str, str]]:
         yield _driver(machine), f"read block {_LBA}", f"returns {status} and not what was written there"
 
 
+def _keyboard(machine: Machine) -> Iterator[tuple[str, str, str]]:
+    status = machine.keyboard.start()
+    if status.is_error:
+        yield _driver(machine), "start", f"returns {status}"
+    machine.keyboard.press(_REPORT)
+    machine.host.run_devices(_PATIENCE)
+    status, report = machine.keyboard.read_key()
+    if status.is_error or report != _REPORT:
+        yield _driver(machine), "read a key", f"returns {status} and not the report of the key that was pressed"
+
+
+def _network(machine: Machine) -> Iterator[tuple[str, str, str]]:
+    status = machine.network.start()
+    if status.is_error:
+        yield _driver(machine), "start", f"returns {status}"
+    status = machine.network.transmit(_FRAME)
+    if status.is_error or machine.network.sent() != (_FRAME,):
+        yield _driver(machine), "send a frame", f"returns {status}, and the frame is not on the wire"
+    machine.network.deliver(_FRAME)
+    machine.host.run_devices(_PATIENCE)
+    status, frame = machine.network.receive()
+    if status.is_error or frame != _FRAME:
+        yield _driver(machine), "receive a frame", f"returns {status} and not the frame that arrived"
+
+
 def _exit(machine: Machine) -> Iterator[tuple[str, str, str]]:
     status = machine.loader.boot()
     trace = machine.trace
@@ -96,5 +130,5 @@ def _exit(machine: Machine) -> Iterator[tuple[str, str, str]]:
 
 
 def _driver(machine: Machine) -> str:
-    actors = (entry.actor for entry in machine.trace if party_of(entry.actor) == Party.DRIVER.value)
-    return next(actors, Party.DRIVER.value)
+    actors = [entry.actor for entry in machine.trace if party_of(entry.actor) == Party.DRIVER.value]
+    return actors[-1] if actors else Party.DRIVER.value

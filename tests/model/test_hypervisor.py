@@ -5,11 +5,13 @@ import hashlib
 import pytest
 
 from sevconf.contract.secret import Secret
-from sevconf.model.hypervisor import UNIT, find
+from sevconf.model.hypervisor import find
 from sevconf.model.machine import ReferenceMachine
 from sevconf.trace import Dma, Dumped, Finding, HostAct, SecretBorn
 from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva, MachineKind
 
+#: Bytes of a secret that are looked for as one.
+UNIT = 32
 SECRET = Secret("S", hashlib.shake_128(b"a secret").digest(5 * UNIT))
 PAGE = 8 * LARGE_PAGE
 

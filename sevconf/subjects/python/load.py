@@ -19,12 +19,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
-from sevconf.contract import BlockDriver, QueueingBlockDriver
+from sevconf.contract import QueueingBlockDriver
 from sevconf.contract.driver import DeviceKind, Role
 from sevconf.errors import UsageError
 from sevconf.subjects.near import near
 from sevconf.subjects.python import words
 from sevconf.subjects.python.guarded import methods
+from sevconf.subjects.python.roles import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is known of a class that fits: its file, whether it has `submit_write`, its package and version if any."""
+    """What is known of a class that fits: its file and kind, whether it has `submit_write`, its package and version."""
 
     file: str
+    kind: DeviceKind
     queueing: bool
     package: str = ""
     version: str = ""
@@ -141,16 +143,17 @@ def describe(origin: Origin) -> Description:
         raise UsageError(f"{origin.name} cannot be imported: it raises {words.exception(error)}") from error
     _check_constant(found, "role", get_args(Role))
     _check_constant(found, "kind", get_args(DeviceKind))
-    for method in methods(BlockDriver):
+    kind: DeviceKind = found.kind  # type: ignore[attr-defined] # looked at just now
+    for method in methods(KINDS[kind].protocol):
         _check_method(found, method.name, tuple(method.signature.parameters))
     _check_call(found, found, "be built with", ("boot_services", "pci_io", "memory"))
-    queueing = getattr(found, "submit_write", None) is not None
+    queueing = kind == "block" and getattr(found, "submit_write", None) is not None
     if queueing:
         extra = next(method for method in methods(QueueingBlockDriver) if method.name == "submit_write")
         _check_method(found, extra.name, tuple(extra.signature.parameters))
     package, version = _distribution(origin.module)
     file = getattr(sys.modules.get(found.__module__), "__file__", None) or origin.file
-    return Description(file, queueing, package, version)
+    return Description(file, kind, queueing, package, version)
 
 
 def _check_constant(found: type, name: str, known: tuple[str, ...]) -> None:

@@ -16,7 +16,9 @@ from sevconf.contract.machine import (
     GuestMemoryFacet,
     HostFacet,
     IommuFacet,
+    KeyboardFacet,
     LoaderFacet,
+    NetworkFacet,
     SetupFacet,
 )
 from sevconf.errors import ForeignFailure, LostContact, TimedOut, Unsupported
@@ -231,6 +233,10 @@ class NoSetup:
         """Refuse."""
         raise Unsupported(f"the driver of this machine is the foreign one, not one that defers its halt at {tpl}")
 
+    def keyboard_transfers(self) -> None:
+        """Refuse."""
+        raise Unsupported("how a keyboard driver maps its transfers is not chosen beside a foreign driver")
+
 
 class RemoteMachine:
     """The machine; making it waits until the class is imported."""
@@ -275,8 +281,18 @@ class RemoteMachine:
 
     @cached_property
     def driver(self) -> DriverFacet:
-        """The foreign driver."""
+        """The disk, with a foreign driver if that is its kind."""
         return cast("DriverFacet", self._facet("driver"))
+
+    @cached_property
+    def keyboard(self) -> KeyboardFacet:
+        """The keyboard, with a foreign driver if that is its kind."""
+        return cast("KeyboardFacet", self._facet("keyboard"))
+
+    @cached_property
+    def network(self) -> NetworkFacet:
+        """The network card, with a foreign driver if that is its kind."""
+        return cast("NetworkFacet", self._facet("network"))
 
     @cached_property
     def loader(self) -> LoaderFacet:

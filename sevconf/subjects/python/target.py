@@ -12,6 +12,7 @@ from sevconf.subjects.python.line import Request
 from sevconf.subjects.python.load import Description, origin_of
 from sevconf.subjects.python.nursery import Nursery
 from sevconf.subjects.python.remote import Conversation, RemoteMachine
+from sevconf.subjects.python.roles import capabilities_of
 from sevconf.vocabulary import MachineKind, Party, Revision
 
 
@@ -55,11 +56,9 @@ class PythonTarget:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """All of the reference's, but what a foreign driver decides for itself."""
-        without = {Capability.HANDLER_TPL}
-        if not self._description.queueing:
-            without.add(Capability.WRITE_IN_FLIGHT)
-        return frozenset(Capability) - without
+        """All of the reference's, but what a foreign driver decides for itself, and the drivers of other devices."""
+        found = capabilities_of(self._description.kind)
+        return found if self._description.queueing else found - {Capability.WRITE_IN_FLIGHT}
 
     @cached_property
     def identity(self) -> Identity:

@@ -33,7 +33,13 @@ def act(facet: str, method: str, arguments: Mapping[str, object]) -> str:
             return f"write {_blocks(lba, len(data) // BLOCK)}"
         case "driver", "submit_write", {"lba": int(lba), "data": bytes(data)}:
             return f"take {_blocks(lba, len(data) // BLOCK)} to write later"
-        case "driver", "start" | "stop", _:
+        case "keyboard", "read_key", _:
+            return "read a key"
+        case "network", "transmit", {"frame": bytes(frame)}:
+            return f"send a frame of {len(frame)} bytes"
+        case "network", "receive", _:
+            return "receive a frame"
+        case "driver" | "keyboard" | "network", "start" | "stop", _:
             return method
         case "loader", "boot", _:
             return "be there while the OS loader boots"

@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from ctypes import CDLL
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn, cast
 
-from sevconf.contract import BlockDriver, BootServices, GuestMemory, PciIo, QueueingBlockDriver
+from sevconf.contract import BootServices, GuestMemory, PciIo, QueueingBlockDriver
+from sevconf.contract.driver import Driver
 from sevconf.errors import ForeignFailure, LostContact, UsageError
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts
@@ -27,6 +28,7 @@ from sevconf.subjects.python.guarded import judged, offered
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
 from sevconf.subjects.python.load import class_of, describe
+from sevconf.subjects.python.roles import KINDS
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
 from sevconf.vocabulary import MachineKind
@@ -128,18 +130,21 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     border.asked = "be imported"
     vendor = border.out(class_of, job.origin)
+    role = KINDS[vendor.kind]
+    queueing = vendor.kind == "block" and getattr(vendor, "submit_write", None) is not None
 
-    def driver(boot_services: BootServices, pci_io: PciIo, memory: GuestMemory) -> BlockDriver:
+    def driver(boot_services: BootServices, pci_io: PciIo, memory: GuestMemory) -> Driver:
         services = (
             offered(BootServices, "boot_services", boot_services, border),
             offered(PciIo, "pci_io", pci_io, border),
             offered(GuestMemory, "memory", memory, border),
         )
-        protocol = QueueingBlockDriver if getattr(vendor, "submit_write", None) is not None else BlockDriver
-        return cast("BlockDriver", judged(protocol, border.out(vendor, *services), border))
+        protocol = QueueingBlockDriver if queueing else role.protocol
+        return cast("Driver", judged(protocol, border.out(vendor, *services), border))
 
     driver.__name__ = job.origin.class_name
-    facets = ReferenceFacets(ReferenceMachine(kind, job.seed, Parts(driver=driver)))
+    part: dict[str, Any] = {role.part: driver}
+    facets = ReferenceFacets(ReferenceMachine(kind, job.seed, replace(Parts(), **part)))
     border.trace = facets.trace
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))

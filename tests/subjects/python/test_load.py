@@ -17,7 +17,8 @@ Make = Callable[..., PythonTarget]
 UNFIT = [
     ("NotDriver", "NotDriver has no role", "add `role = 'driver'` to the class"),
     ("IommuDriver", "expected 'driver' as role of IommuDriver, not 'iommu-driver'", "judges a role of 'driver' only"),
-    ("Network", "expected 'block' as kind of Network, not 'network'", "judges a kind of 'block' only"),
+    ("Tape", "expected 'block' or 'network' or 'keyboard' as kind of Tape, not 'tape'", "judges a kind of 'block' or"),
+    ("Network", "Network has no method transmit(frame)", ""),
     ("Misspelled", "Misspelled has no method read_blocks(lba, count)", "did you mean read_block"),
     ("TooNarrow", "TooNarrow must offer write_blocks for the arguments (lba, data): too many positional", ""),
     ("Raise", "there is no class Raise in misbehaving.py", "did you mean Raises"),
@@ -95,7 +96,9 @@ def test_what_a_target_says_of_itself(target: Make) -> None:
     made = target("Raises")
     assert made.parties == {Party.DRIVER}
     assert made.kinds == set(MachineKind)
-    assert made.capabilities == frozenset(Capability) - {Capability.HANDLER_TPL}
+    own_choices = {Capability.HANDLER_TPL, Capability.KEYBOARD_TRANSFERS}
+    other_devices = {Capability.KEYBOARD_DRIVER, Capability.NETWORK_DRIVER}
+    assert made.capabilities == frozenset(Capability) - own_choices - other_devices
     assert (made.identity.kind, len(made.identity.sha256), made.revision.value) == ("python", 64, "2.10")
     assert Capability.WRITE_IN_FLIGHT not in target("Plain").capabilities
 

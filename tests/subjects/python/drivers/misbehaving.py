@@ -295,8 +295,14 @@ class IommuDriver(DiskDriver):
     role: ClassVar[Any] = "iommu-driver"
 
 
+class Tape(DiskDriver):
+    """Has a kind that is not judged."""
+
+    kind: ClassVar[Any] = "tape"
+
+
 class Network(DiskDriver):
-    """Has a kind that is not judged yet."""
+    """Says that it drives a network card, and offers what a disk's driver does."""
 
     kind: ClassVar[Any] = "network"
 

@@ -1,0 +1,95 @@
+"""Keyboard and network card of the reference machine behind the contract's facets, with the drivers asked to act."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from sevconf.contract import KeyboardDriver, NetworkDriver
+from sevconf.contract.driver import Driver
+from sevconf.model.machine import ReferenceMachine
+from sevconf.model.recorder import Recorder, Service
+from sevconf.trace import HostAct
+from sevconf.vocabulary import EfiStatus
+
+D = TypeVar("D", bound=Driver)
+
+
+class DriverAsked(Generic[D]):
+    """A driver that is asked to act as itself; each request stands in the trace as a service call of the scenario."""
+
+    def __init__(self, recorder: Recorder, driver: Callable[[], D], actor: Callable[[], str]) -> None:
+        self._recorder = recorder
+        self._driver = driver
+        self._actor = actor
+
+    @contextmanager
+    def asked(self, service: str, **arguments: int) -> Iterator[tuple[D, Service]]:
+        """Open a request."""
+        driver = self._driver()
+        with self._recorder.service(service, self._actor(), **arguments) as call:
+            yield driver, call
+
+    def start(self) -> EfiStatus:
+        """Supported, then Start."""
+        with self.asked("DriverBinding.Supported") as (driver, call):
+            status = call.returns(driver.supported())
+        if status.is_error:
+            return status
+        with self.asked("DriverBinding.Start") as (driver, call):
+            return call.returns(driver.start())
+
+    def stop(self) -> EfiStatus:
+        """Stop."""
+        with self.asked("DriverBinding.Stop") as (driver, call):
+            return call.returns(driver.stop())
+
+    def host_act(self, what: str) -> None:
+        """Record what the host does to the device."""
+        self._recorder.record(HostAct, by="host", what=what)
+
+
+class KeyboardFacet(DriverAsked[KeyboardDriver]):
+    """The keyboard and its driver."""
+
+    def __init__(self, machine: ReferenceMachine) -> None:
+        self._keyboard = machine.keyboard
+        super().__init__(machine.recorder, lambda: machine.keyboard_driver, lambda: machine.keyboard_driver_actor)
+
+    def read_key(self) -> tuple[EfiStatus, bytes]:
+        """ReadKeyStroke."""
+        with self.asked("SimpleTextInput.ReadKeyStroke") as (driver, call):
+            status, report = driver.read_key()
+            return call.returns(status), report
+
+    def press(self, reports: bytes) -> None:
+        """Press keys."""
+        self.host_act(f"lets {len(reports) // 8} keys be pressed")
+        self._keyboard.press(reports)
+
+
+class NetworkFacet(DriverAsked[NetworkDriver]):
+    """The network card and its driver."""
+
+    def __init__(self, machine: ReferenceMachine) -> None:
+        self._nic = machine.nic
+        super().__init__(machine.recorder, lambda: machine.network_driver, lambda: machine.network_driver_actor)
+
+    def transmit(self, frame: bytes) -> EfiStatus:
+        """Transmit."""
+        with self.asked("SimpleNetwork.Transmit", length=len(frame)) as (driver, call):
+            return call.returns(driver.transmit(frame))
+
+    def receive(self) -> tuple[EfiStatus, bytes]:
+        """Receive."""
+        with self.asked("SimpleNetwork.Receive") as (driver, call):
+            status, frame = driver.receive()
+            return call.returns(status), frame
+
+    def deliver(self, frame: bytes) -> None:
+        """Let a frame arrive."""
+        self.host_act(f"lets a frame of {len(frame)} bytes arrive")
+        self._nic.deliver(frame)
+
+    def sent(self) -> tuple[bytes, ...]:
+        """Return the frames on the wire."""
+        return tuple(self._nic.sent)
