@@ -10,6 +10,7 @@ from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory, PciI
 from sevconf.errors import SuiteError
 from sevconf.faults.limits import DeferringDiskDriver
 from sevconf.model.drivers.disk import DiskDriver
+from sevconf.model.iommu.sev_pool import SevPoolIommu
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
 from sevconf.subjects.facets import CoreFacet, DmaFacet, DriverFacet, HostFacet, LoaderFacet, MemoryFacet
@@ -134,3 +135,8 @@ class ReferenceTarget:
 def shuffled() -> ReferenceTarget:
     """Return the reference with every freedom that UEFI leaves drawn from the seed."""
     return ReferenceTarget("shuffled", replace(Parts(), policy=shuffled_policy))
+
+
+def sev_pool() -> ReferenceTarget:
+    """Return the reference with a pool of shared pages in its SEV IOMMU driver, judged as that driver."""
+    return ReferenceTarget("sev-pool", Parts(iommu=SevPoolIommu), frozenset({Party.IOMMU_DRIVER}))

@@ -17,6 +17,7 @@ _FAULTY = "faulty:"
 _OWN = {
     "reference": "the reference machine, which conforms",
     "shuffled": "the reference with every freedom that UEFI leaves drawn from the seed",
+    "sev-pool": "the SEV IOMMU driver with a pool of shared pages, on the reference machine",
 }
 #: Names of foreign code.
 _FOREIGN = {
@@ -38,9 +39,10 @@ def resolve(name: str) -> Target:
 
     """
     if name in _OWN:
-        from sevconf.subjects.reference import ReferenceTarget, shuffled  # noqa: PLC0415 -- the model takes a while
+        from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
 
-        return shuffled() if name == "shuffled" else ReferenceTarget()
+        makers = {"shuffled": reference.shuffled, "sev-pool": reference.sev_pool}
+        return makers.get(name, reference.ReferenceTarget)()
     if name.startswith(_FAULTY):
         return _faulty(name.removeprefix(_FAULTY))
     if _TO_COME.fullmatch(name):
