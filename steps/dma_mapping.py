@@ -270,7 +270,7 @@ def neighbours_private(machine: Machine, dump: Dumped) -> None:
 
 
 def opened_by_map(machine: Machine) -> dict[int, int]:
-    """Return the pages whose C-bit the newest Map cleared and nobody has set since, each with the step of its change."""
+    """Return the pages whose C-bit the newest Map cleared and nobody has set since, each with the step of that."""
     opened: dict[int, int] = {}
     for entry in machine.trace.of(CBitChanged, since=machine.trace.calls("IoMmu.Map")[-1].step):
         pages = range(entry.gpa, entry.gpa + entry.pages * PAGE_SIZE, PAGE_SIZE)

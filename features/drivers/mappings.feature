@@ -74,3 +74,10 @@ Feature: A driver and its mappings
       And the driver has stopped and started again
       When the driver is stopped
       Then it unmapped nothing twice
+
+    @DRV-08.3 @needs-write-in-flight
+    Scenario: The driver is stopped in the middle of a transfer
+      Given the disk's driver has started, and has written and read a block
+      And the driver has a write in flight
+      When the driver is stopped
+      Then it unmapped nothing twice

@@ -6,8 +6,8 @@ A common buffer is a slot from AllocateBuffer to FreeBuffer. Since a slot's C-bi
 plaintext: it is zeroed, while it is shared, when its mapping ends and when its buffer is freed. At ExitBootServices the
 pool is released behind all mappings: its C-bit is set, and then every page of it rewritten.
 
-Spec: the mechanism of EDK II `OvmfPkg/IoMmuDxe/IoMmuBuffer.c` since edk2-stable202302. That code zeroes bounces only, and
-sets C-bits at the end without a rewrite; this one does more in both places.
+Spec: the mechanism of EDK II `OvmfPkg/IoMmuDxe/IoMmuBuffer.c` since edk2-stable202302. That code zeroes bounces only,
+and sets C-bits at the end without a rewrite; this one does more in both places.
 
 Left out: the private page before each slot, where that code keeps a common buffer's record; slots of 1 and 2 MiB.
 """
@@ -79,9 +79,9 @@ class SevPoolIommu(SevIommu):
         slot = self.used_slots.pop(start)
         self.free_slots = sorted([*self.free_slots, slot], key=lambda free: (free.pages, free.start))
 
-    def _empty(self, start: Gva, pages: int) -> None:
-        """Zero pages of the pool, which stay shared."""
-        self._clean(start, pages)
+    def _empty_freed(self, buffer: Buffer) -> None:
+        """Take away what the client left in a buffer: its pages stay shared."""
+        self._clean(buffer.host, buffer.pages)
 
     # Common buffers
 
@@ -106,7 +106,7 @@ class SevPoolIommu(SevIommu):
             return EfiStatus.INVALID_PARAMETER
         del self.buffers[host]
         self._give_token(buffer.token)
-        self._empty(host, pages)
+        self._empty_freed(buffer)
         self._give_slot(host)
         return EfiStatus.SUCCESS
 
@@ -122,7 +122,7 @@ class SevPoolIommu(SevIommu):
             super()._close_common(info)
             return
         for page in self._pages_not_shared(info):
-            self._empty(page, 1)
+            self._clean(page, 1)
 
     # Bounces
 
@@ -146,5 +146,5 @@ class SevPoolIommu(SevIommu):
             return
         if info.operation is DmaOperation.WRITE:
             self._deliver(info)
-        self._empty(info.opened, info.pages)
+        self._clean(info.opened, info.pages)
         self._give_slot(info.opened)
