@@ -7,6 +7,7 @@ Feature: Memory that is shared all boot
   Rule: Shared memory that is released at exit is rewritten through the C-bit, not only marked private
     Source: EDK II OvmfPkg/IoMmuDxe, IoMmuBuffer.c, IoMmuReleaseReservedSharedMem, which sets C-bits; Linux,
     Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted when they are written to DRAM.
+    Mend: Set the C-bit of the pool, and then write every page of it, behind the last mapping's end.
 
     @DMA-30.1
     Scenario Outline: A client keeps a common buffer that it has unmapped
@@ -27,6 +28,7 @@ Feature: Memory that is shared all boot
   Rule: Memory that stays shared outside mappings holds no data once its buffer is freed
     Source: EDK II OvmfPkg/IoMmuDxe, IoMmuBuffer.c, IoMmuFreeCommonBuffer: it marks a slot free, whose pages stay shared,
     and leaves what lies there.
+    Mend: Zero a slot in FreeBuffer, before it can be given out again.
 
     @DMA-31.1
     Scenario Outline: A client frees a common buffer that holds its data
