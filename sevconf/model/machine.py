@@ -15,7 +15,6 @@ from sevconf.model.bus import Bus
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
 from sevconf.model.iommu.none import NoIommu
-from sevconf.model.iommu.sev import SevIommu
 from sevconf.model.page_table import PageTables
 from sevconf.model.parts import Parts
 from sevconf.model.pci_io import PciIo, Registers
@@ -94,7 +93,7 @@ class ReferenceMachine:
         """The IOMMU driver, started at its first use."""
         if self.kind is MachineKind.NONE:
             return NoIommu(self.core, self.ledger)
-        iommu: SevIommu = self.parts.iommu(
+        iommu = self.parts.iommu(
             self.core,
             self.guest,
             self.ledger,

@@ -14,6 +14,7 @@ from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.event import Event, Events, GroupOrder, newest_first
 from sevconf.model.guest import Guest
 from sevconf.model.hypervisor import Hypervisor
+from sevconf.model.iommu.base import Iommu
 from sevconf.model.iommu.sev import InfoPolicy, SevIommu
 from sevconf.model.memory_map import MemoryMap, Placement, top_down
 from sevconf.model.mmu import Mmu
@@ -25,6 +26,9 @@ from sevconf.vocabulary import PAGE_SIZE
 
 #: Builds a driver from what the contract gives it.
 DriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], BlockDriver]
+
+#: Builds an IOMMU driver from core, guest and ledger, and what can be chosen of it by name.
+IommuFactory: TypeAlias = Callable[..., Iommu]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Parts:
     pool: type[Pool] = Pool
     core: type[Core] = Core
     pci_io: type[PciIo] = PciIo
-    iommu: type[SevIommu] = SevIommu
+    iommu: IommuFactory = SevIommu
     disk: type[Disk] = Disk
     driver: DriverFactory = DiskDriver
     loader: type[OsLoader] = OsLoader

@@ -21,8 +21,8 @@ _OWN = {
 }
 #: Names of foreign code.
 _FOREIGN = {
-    "FILE.py:CLASS": "a vendor's driver class in a Python file",
-    "MODULE:CLASS": "a vendor's driver class in an importable Python module",
+    "FILE.py:CLASS": "a vendor's class (driver, iommu-driver or os-loader) in a Python file",
+    "MODULE:CLASS": "a vendor's class in an importable Python module",
 }
 #: What to do about a name that is none.
 _KNOWN = "`sevconf list targets` shows what can be judged"

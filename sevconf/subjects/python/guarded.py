@@ -7,10 +7,10 @@ Both layers are made from the Protocols' annotations. They are for foreign code 
 import inspect
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, NewType, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, NewType, TypeAlias, cast, get_args, get_origin, get_type_hints
 
 from sevconf.subjects.python import words
 from sevconf.subjects.python.border import Border
@@ -109,6 +109,18 @@ def _together(kinds: list[Kind]) -> Taker:
     return take
 
 
+def _record(kind: type) -> Taker:
+    hints = get_type_hints(kind)
+    takers = {field.name: kind_of(hints[field.name]).take for field in fields(cast("Any", kind))}
+
+    def take(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise MisfitError
+        return kind(**{name: taker(getattr(value, name, None)) for name, taker in takers.items()})
+
+    return take
+
+
 def kind_of(hint: Any) -> Kind:
     """
     Return the kind that an annotation of the contract asks for.
@@ -127,6 +139,8 @@ def kind_of(hint: Any) -> Kind:
         return Kind("an int from 0 to 2^64-1", _take_int)
     if hint in {bytes, str}:
         return Kind(hint.__name__, _plain(hint, hint))
+    if isinstance(hint, type) and is_dataclass(hint):
+        return Kind(f"a {hint.__name__}", _record(hint))
     if isinstance(hint, type) and not arguments:
         member = "a member of" if issubclass(hint, Enum) else "a"
         return Kind(f"{member} {hint.__name__}", _member(hint))
@@ -207,7 +221,7 @@ def _work(method: Method, function: Callable[..., Any], border: Border) -> Calla
 
 
 def judged(protocol: type, driver: object, border: Border) -> Any:
-    """Return an object of that Protocol that asks a foreign driver to act, and checks what it returns."""
+    """Return an object of that Protocol that asks a foreign object to act, and checks what it returns."""
     calls = {m.name: _work(m, getattr(driver, m.name), border) for m in methods(protocol)}
-    constants = {name: getattr(driver, name) for name in ("role", "kind")}
+    constants = {name: getattr(driver, name) for name in ("role", "kind") if hasattr(driver, name)}
     return type(type(driver).__name__, (), {"__slots__": (), **calls, **constants})()

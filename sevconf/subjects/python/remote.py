@@ -23,7 +23,7 @@ from sevconf.subjects.python import words
 from sevconf.subjects.python.job import FAREWELL, FOREIGN_FACETS, MUTE, Job
 from sevconf.subjects.python.line import Answer, Failure, Inbox, LineError, Request, drain, gulp, packed
 from sevconf.subjects.python.nursery import Nursery, ended, wait
-from sevconf.trace import Entry, Trace
+from sevconf.trace import Entry, Trace, party_of
 from sevconf.vocabulary import Tpl
 
 #: Seconds between two looks at the trace of a worker that is busy.
@@ -125,7 +125,7 @@ class Conversation:
         raise value.error
 
     def _about(self, request: Request) -> str:
-        return words.act_within(self.trace, request.act)
+        return words.act_within(self.trace, request.act, party_of(self._job.origin.culprit))
 
     def _hung(self, request: Request) -> NoReturn:
         seconds = f"{self._job.limits.wall:g} s"

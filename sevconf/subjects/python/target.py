@@ -1,6 +1,7 @@
-"""A vendor's driver class as a target: it provides the driver, the reference machine the rest."""
+"""A vendor's class as a target: it provides the party of its role, the reference machine the rest."""
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,8 +27,6 @@ class PythonTarget:
 
     """
 
-    parties = frozenset({Party.DRIVER})
-    kinds = frozenset({MachineKind.NONE, MachineKind.SEV})
     revision = Revision.UEFI_2_10
 
     def __init__(self, name: str, *, limits: Limits | None = None, nursery: Nursery | None = None) -> None:
@@ -37,6 +36,7 @@ class PythonTarget:
         self._nursery = nursery or Nursery(self._origin.name)
         try:
             self._description = self._describe()
+            self._origin = replace(self._origin, role=self._description.role)
         except BaseException:
             self.close()
             raise
@@ -54,10 +54,22 @@ class PythonTarget:
         return description
 
     @property
+    def parties(self) -> frozenset[Party]:
+        """The party whose role the class plays."""
+        return frozenset({Party(self._description.role)})
+
+    @property
+    def kinds(self) -> frozenset[MachineKind]:
+        """Machines that have such a party."""
+        if self._description.role == "iommu-driver":
+            return frozenset({MachineKind.SEV})
+        return frozenset({MachineKind.NONE, MachineKind.SEV})
+
+    @property
     def capabilities(self) -> frozenset[Capability]:
-        """All of the reference's, but what a foreign driver decides for itself."""
+        """All of the reference's, but what foreign code decides for itself."""
         without = {Capability.HANDLER_TPL}
-        if not self._description.queueing:
+        if self._description.role == "driver" and not self._description.queueing:
             without.add(Capability.WRITE_IN_FLIGHT)
         return frozenset(Capability) - without
 

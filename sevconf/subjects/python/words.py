@@ -44,14 +44,14 @@ def _blocks(lba: int, count: int) -> str:
     return f"block {lba}" if count == 1 else f"blocks {lba} to {lba + count - 1}"
 
 
-def act_within(trace: Trace, asked: str) -> str:
-    """Say what foreign code was about: its notification function that has not returned, or what was asked."""
+def act_within(trace: Trace, asked: str, party: str = Party.DRIVER.value) -> str:
+    """Say what foreign code of a party was about: its notification that has not returned, or what was asked."""
     ended: set[int] = set()
     for entry in reversed(tuple(trace)):
         if isinstance(entry, NotificationEnded):
             ended.add(entry.began)
         elif isinstance(entry, NotificationBegan) and entry.step not in ended:
-            if party_of(entry.actor) != Party.DRIVER.value:
+            if party_of(entry.actor) != party:
                 break
             group = "" if entry.group is None else f" of group {EVENT_GROUPS.get(entry.group, entry.group)}"
             return f"run its notification function for {entry.event}{group}"

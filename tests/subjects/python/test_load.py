@@ -16,7 +16,12 @@ Make = Callable[..., PythonTarget]
 
 UNFIT = [
     ("NotDriver", "NotDriver has no role", "add `role = 'driver'` to the class"),
-    ("IommuDriver", "expected 'driver' as role of IommuDriver, not 'iommu-driver'", "judges a role of 'driver' only"),
+    ("IommuDriver", "IommuDriver has no method allocate_buffer(memory_type, pages)", ""),
+    (
+        "Core",
+        "expected 'driver' or 'iommu-driver' or 'os-loader' as role of Core, not 'core'",
+        "judges a role of 'driv",
+    ),
     ("Network", "expected 'block' as kind of Network, not 'network'", "judges a kind of 'block' only"),
     ("Misspelled", "Misspelled has no method read_blocks(lba, count)", "did you mean read_block"),
     ("TooNarrow", "TooNarrow must offer write_blocks for the arguments (lba, data): too many positional", ""),

@@ -290,9 +290,15 @@ class NotDriver:
 
 
 class IommuDriver(DiskDriver):
-    """Has a role that is not judged yet."""
+    """Has a role that it does not play."""
 
     role: ClassVar[Any] = "iommu-driver"
+
+
+class Core(DiskDriver):
+    """Has a role that is not judged."""
+
+    role: ClassVar[Any] = "core"
 
 
 class Network(DiskDriver):
