@@ -42,6 +42,11 @@ def smoke(target: Target) -> None:
 
 
 def _blame(target: Target, culprit: str, act: str, how: str) -> Exception:
+    judged = sorted(party.value for party in target.parties)
+    if party_of(culprit) not in judged:
+        # What is ours works elsewhere: what the target provides must be in its way.
+        how = f"lets {culprit} fail: it {how}"
+        culprit = judged[0] if judged else culprit
     if target.identity.name in _OURS:
         return CannotStart(target.identity.name, f"{culprit} {how}, while it was asked to {act}")
     return ForeignFailure(culprit, act, how)

@@ -109,16 +109,16 @@ def _together(kinds: list[Kind]) -> Taker:
     return take
 
 
-def _record(kind: type) -> Taker:
-    hints = get_type_hints(kind)
-    takers = {field.name: kind_of(hints[field.name]).take for field in fields(cast("Any", kind))}
+def _record(record: type) -> Kind:
+    hints = get_type_hints(record)
+    kinds = {field.name: kind_of(hints[field.name]) for field in fields(cast("Any", record))}
 
     def take(value: Any) -> Any:
-        if not isinstance(value, kind):
+        if not isinstance(value, record):
             raise MisfitError
-        return kind(**{name: taker(getattr(value, name, None)) for name, taker in takers.items()})
+        return record(**{name: kind.take(getattr(value, name, None)) for name, kind in kinds.items()})
 
-    return take
+    return Kind(f"a {record.__name__} of {', '.join(f'{name}: {kind.what}' for name, kind in kinds.items())}", take)
 
 
 def kind_of(hint: Any) -> Kind:
@@ -140,7 +140,7 @@ def kind_of(hint: Any) -> Kind:
     if hint in {bytes, str}:
         return Kind(hint.__name__, _plain(hint, hint))
     if isinstance(hint, type) and is_dataclass(hint):
-        return Kind(f"a {hint.__name__}", _record(hint))
+        return _record(hint)
     if isinstance(hint, type) and not arguments:
         member = "a member of" if issubclass(hint, Enum) else "a"
         return Kind(f"{member} {hint.__name__}", _member(hint))

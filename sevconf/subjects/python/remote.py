@@ -51,6 +51,11 @@ class Conversation:
         self._open = True
 
     @property
+    def party(self) -> str:
+        """Which party foreign code is."""
+        return party_of(self._job.origin.culprit)
+
+    @property
     def output(self) -> str:
         """What foreign code wrote to its output, so far or until the worker ended."""
         if self._open:
@@ -125,7 +130,7 @@ class Conversation:
         raise value.error
 
     def _about(self, request: Request) -> str:
-        return words.act_within(self.trace, request.act, party_of(self._job.origin.culprit))
+        return words.act_within(self.trace, request.act, self.party)
 
     def _hung(self, request: Request) -> NoReturn:
         seconds = f"{self._job.limits.wall:g} s"
@@ -201,7 +206,7 @@ class RemoteFacet:
         def call(*given: Any, **named: Any) -> Any:
             arguments = dict(signature.bind(self, *given, **named).arguments)
             del arguments["self"]
-            act = words.act(self._facet, method, arguments)
+            act = words.act(self._facet, method, arguments, self._conversation.party)
             return self._conversation.ask(Request(self._facet, method, arguments, act))
 
         return call

@@ -24,8 +24,17 @@ _PYTHON = tuple(
 _OBJECT_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+(?=>)")
 
 
-def act(facet: str, method: str, arguments: Mapping[str, object]) -> str:
-    """Say what a driver is asked to do by a request of the suite, as in "asked to write blocks 3 to 4"."""
+#: What an IOMMU driver is asked for through PciIo.
+_PCI_IO = {"allocate_buffer": "AllocateBuffer", "free_buffer": "FreeBuffer", "map": "Map", "unmap": "Unmap"}
+
+
+def act(facet: str, method: str, arguments: Mapping[str, object], party: str = Party.DRIVER.value) -> str:
+    """Say what foreign code of a party is asked to do by a request, as in "asked to write blocks 3 to 4"."""
+    match party, facet, method:
+        case Party.OS_LOADER.value, "loader", "boot":
+            return "boot"
+        case Party.IOMMU_DRIVER.value, "dma", _ if method in _PCI_IO:
+            return f"serve PciIo.{_PCI_IO[method]}"
     match facet, method, arguments:
         case "driver", "read", {"lba": int(lba), "count": int(count)}:
             return f"read {_blocks(lba, count)}"
