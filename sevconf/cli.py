@@ -195,6 +195,27 @@ def list_(what: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("rule")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def explain(rule: str, as_json: bool) -> None:
+    """Say all that is known of one rule: its clause, how it is observed, what breaks it, how to mend that."""
+    import dataclasses
+    import json
+
+    from sevconf.explain import explained, told
+    from sevconf.suite import load
+    from sevconf.suite.locate import suite_root
+
+    catalogue = load(suite_root())
+    _chosen(catalogue, (rule,))
+    found = explained(catalogue.rules[rule])
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False))
+    else:
+        click.echo(told(found), nl=False)
+
+
+@main.command()
 @click.argument("saved", type=click.Path(path_type=Path, exists=True))
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def report(saved: Path, as_json: bool) -> None:

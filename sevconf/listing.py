@@ -71,10 +71,12 @@ def faults() -> Listing:
             fault.party.value,
             tuple(fault.catches),
             tuple(f"{rule} ({clause})" for rule, clause in fault.collateral),
+            fault.upstream,
+            fault.fixed_in,
         )
         for _, fault in sorted(CATALOGUE.items())
     )
-    return ("fault", "bug", "party", "caught by", "also"), rows
+    return ("fault", "bug", "party", "caught by", "also", "upstream", "fixed in"), rows
 
 
 LISTS: dict[str, Callable[[], Listing]] = {

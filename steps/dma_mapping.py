@@ -7,7 +7,7 @@ from pytest_bdd import given, parsers, then, when
 from sevconf.contract import Machine, Mapped, MappingToken
 from sevconf.errors import Inconclusive
 from sevconf.monitors import Breach, control, judge, judge_breaches, leaks
-from sevconf.trace import Dumped, MapChanged, ServiceCall
+from sevconf.trace import CBitChanged, Dumped, MapChanged, ServiceCall
 from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl, pages_for
 
 from .values import OPERATION, TPL, Scene, newest_actor
@@ -238,18 +238,20 @@ def still_live(machine: Machine, scene: Scene) -> None:
 
 
 @given(
-    parsers.re(r"a live (?P<operation>\w+) mapping of one page, with a secret in each page beside its buffer"),
+    parsers.re(r"a live (?P<operation>\w+) mapping of one page, with a secret in each private page beside its buffer"),
     converters={"operation": OPERATION},
 )
 def mapping_with_neighbours(machine: Machine, scene: Scene, operation: DmaOperation) -> None:
-    """DMA: a mapping of the middle one of three pages."""
+    """DMA: a mapping of the middle one of three pages; a buffer that is shared from the start has no private page."""
     buffer = take_buffer(machine, operation, 3)
     middle = Gva(buffer + PAGE_SIZE)
-    for page in (buffer, Gva(buffer + 2 * PAGE_SIZE)):
+    beside = (buffer, Gva(buffer + 2 * PAGE_SIZE))
+    private = [page for page in beside if machine.memory.cbits(page, 1) == (CBit.SET,)]
+    for page in private:
         scene.secrets.append(machine.host.secret(f"the neighbour's at {page - buffer:#x}", PAGE_SIZE))
         machine.memory.write(page, scene.secret.data)
     mapped = map_buffer(machine, scene, operation, middle, PAGE_SIZE)
-    for page, secret in zip((buffer, Gva(buffer + 2 * PAGE_SIZE)), scene.secrets, strict=True):
+    for page, secret in zip(private, scene.secrets, strict=True):
         machine.memory.write(page, secret.data)
     control(machine.memory.cbits(Gva(mapped.device_address), 1) == (CBit.CLEAR,), "the mapped page was not opened")
 
@@ -267,33 +269,43 @@ def neighbours_private(machine: Machine, dump: Dumped) -> None:
     )
 
 
-@then("the C-bit is set on every page beside those that the bus master reaches")
+def opened_by_map(machine: Machine) -> dict[int, int]:
+    """Return the pages whose C-bit the newest Map cleared and nobody has set since, each with the step of that."""
+    opened: dict[int, int] = {}
+    for entry in machine.trace.of(CBitChanged, since=machine.trace.calls("IoMmu.Map")[-1].step):
+        pages = range(entry.gpa, entry.gpa + entry.pages * PAGE_SIZE, PAGE_SIZE)
+        if entry.cbit is CBit.CLEAR:
+            opened.update(dict.fromkeys(pages, entry.step))
+        else:
+            for page in pages:
+                opened.pop(page, None)
+    return opened
+
+
+@then("Map cleared the C-bit of no page beside those that the bus master reaches")
 def neighbours_closed(machine: Machine, scene: Scene) -> None:
     """Page tables: around what the device reaches."""
     reached = scene.notes["mapped"].device_address // PAGE_SIZE * PAGE_SIZE
-    beside = [Gva(reached - PAGE_SIZE), Gva(reached + PAGE_SIZE)]
-    opened = [page for page in beside if machine.memory.cbits(page, 1) != (CBit.SET,)]
+    beside = {page: step for page, step in opened_by_map(machine).items() if page != reached}
     judge(
-        not opened,
-        expected=f"only the page at {reached:#x} is open to the bus master",
-        observed=f"the C-bit is clear at {', '.join(f'{page:#x}' for page in opened)} too",
+        not beside,
+        expected=f"Map opens the page at {reached:#x} only",
+        observed=f"it cleared the C-bit at {', '.join(f'{page:#x}' for page in beside)} too",
         culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),
-        steps=(machine.trace.calls("IoMmu.Map")[-1].step,),
+        steps=(machine.trace.calls("IoMmu.Map")[-1].step, *beside.values()),
     )
 
 
-@then("the C-bit is set on every page that the bus master reached")
-def closed_again(machine: Machine, scene: Scene) -> None:
-    """Page tables: what the device reached."""
-    first = Gva(scene.notes["mapped"].device_address // PAGE_SIZE * PAGE_SIZE)
-    count = pages_for(scene.notes["mapped"].device_address + scene.notes["length"] - first)
-    wrong = sum(cbit is not CBit.SET for cbit in machine.memory.cbits(first, count))
+@then("no page that Map opened is open any more")
+def closed_again(machine: Machine) -> None:
+    """Page tables: what Map changed, behind Unmap."""
+    left = opened_by_map(machine)
     judge(
-        not wrong,
-        expected=f"all {count} pages from {first:#x} are private again",
-        observed=f"the C-bit of {wrong} of them is clear",
+        not left,
+        expected="what Map opened is private again",
+        observed=f"the C-bit of {len(left)} pages that it cleared is still clear",
         culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),
-        steps=(machine.trace.calls("IoMmu.Unmap")[-1].step,),
+        steps=(*left.values(), machine.trace.calls("IoMmu.Unmap")[-1].step),
     )
 
 
@@ -318,8 +330,10 @@ def tail_written(machine: Machine, scene: Scene, writer: str) -> None:
 
 @given("all free memory holds the secret of a former owner")
 def former_owner(machine: Machine, scene: Scene) -> None:
-    """Memory services: a few free pages, each full of a secret."""
+    """Memory services: a few free pages, each full of a secret; what the IOMMU driver takes at its start, it has."""
     spare = 12
+    first = take_buffer(machine, _COMMON, 1)
+    control(not machine.dma.free_buffer(1, first).is_error, "FreeBuffer of a buffer that is not mapped failed")
     scene.secrets.append(machine.host.secret("the former owner's", PAGE_SIZE))
     status, kept = machine.core.allocate_pages(spare)
     control(not status.is_error, "no pages to leave a secret in")

@@ -219,10 +219,19 @@ def test_faults_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines with one bug are listed with the rules that catch them."""
     party = type("Party", (), {"value": "core"})
     fields = {"name": "lifo", "bug": "newest first", "party": party, "catches": ("EVT-01",)}
-    fault = type("Fault", (), {**fields, "collateral": (("EVT-02", "order"),)})
+    told = {"collateral": (("EVT-02", "order"),), "upstream": "a/b#1", "fixed_in": "a/b 2"}
+    fault = type("Fault", (), {**fields, **told})
     monkeypatch.setattr("sevconf.faults.CATALOGUE", {"lifo": fault}, raising=False)
     assert json.loads(_sevconf("list", "faults", "--json").stdout) == [
-        {"fault": "lifo", "bug": "newest first", "party": "core", "caught by": ["EVT-01"], "also": ["EVT-02 (order)"]}
+        {
+            "fault": "lifo",
+            "bug": "newest first",
+            "party": "core",
+            "caught by": ["EVT-01"],
+            "also": ["EVT-02 (order)"],
+            "upstream": "a/b#1",
+            "fixed in": "a/b 2",
+        }
     ]
 
 

@@ -10,14 +10,26 @@ import pytest
 
 from sevconf.claims import CLAIMS
 from sevconf.contract import Capability, Machine
+from sevconf.judge import Setting
 from sevconf.monitors import charge
+from sevconf.run import Order, run
 from sevconf.subjects.python.target import PythonTarget
 from sevconf.subjects.smoke import smoke
-from sevconf.vocabulary import EfiStatus, MachineKind
+from sevconf.suite import load
+from sevconf.suite.locate import suite_root
+from sevconf.verdict import Verdict
+from sevconf.vocabulary import EfiStatus, MachineKind, Party, Profile
 
 FOLDER = Path(__file__).parents[1] / "examples"
 #: The rule whose monitor watches for what an example does wrong, by the claim that its docstring names.
 RULES = {"T10": "DRV-01", "T21": "MEM-01", "T52": "DRV-04", "S05": "DRV-21"}
+#: The party of the examples that are no drivers of the disk.
+ROLE = {
+    "right_iommu_driver.py": Party.IOMMU_DRIVER,
+    "tears_down_at_once.py": Party.IOMMU_DRIVER,
+    "right_os_loader.py": Party.OS_LOADER,
+    "gives_up.py": Party.OS_LOADER,
+}
 DATA = bytes(range(256)) * 80
 
 
@@ -101,7 +113,12 @@ def examples() -> dict[str, tuple[str, set[str]]]:
     return found
 
 
-@pytest.fixture(scope="module", params=examples())
+def drivers() -> list[str]:
+    """Return the files of the examples that are drivers of the disk."""
+    return [file for file in examples() if ROLE.get(file) is None]
+
+
+@pytest.fixture(scope="module", params=drivers())
 def example(request: pytest.FixtureRequest) -> Iterator[tuple[PythonTarget, set[str]]]:
     """Return an example as a target, with the claims that it breaks."""
     name, claims = examples()[request.param]
@@ -126,6 +143,23 @@ def test_example_breaks_what_it_says(example: tuple[PythonTarget, set[str]]) -> 
 def test_example_passes_the_smoke_test(example: tuple[PythonTarget, set[str]]) -> None:
     """Every example can be judged."""
     smoke(example[0])
+
+
+@pytest.mark.parametrize("file", ROLE)
+def test_example_of_another_role_breaks_what_it_says(file: str) -> None:
+    """Judged by all rules of its party, the claims that its docstring names do not hold, and all others do."""
+    name, claims = examples()[file]
+    catalogue = load(suite_root())
+    rules = frozenset(rule.id for rule in catalogue.rules.values() if rule.party is ROLE[file])
+    target = PythonTarget(f"{FOLDER / file}:{name}")
+    try:
+        smoke(target)
+        report = run(Setting(catalogue, target, Profile.OVMF_SEV, 0, rules), Order(f"{FOLDER / file}:{name}"))
+    finally:
+        target.close()
+    assert target.parties == {ROLE[file]}
+    assert {claim.id for claim in report.claims if claim.verdict is Verdict.NONCONFORMING} == claims
+    assert not {row.id for row in report.rows if row.verdict in {Verdict.ERROR, Verdict.INCONCLUSIVE}}
 
 
 def test_claims_and_table_are_right() -> None:

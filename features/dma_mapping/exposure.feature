@@ -2,16 +2,18 @@
 Feature: How much a mapping exposes, and for how long
 
   @DMA-03 @iommu-driver @beyond-uefi @T16 @on-sev @needs-dma-client @needs-guest-memory @needs-dram-dump
-  Rule: A mapping opens the pages that it covers, while it lives, and no others
+  Rule: Map opens no page but those that the mapping covers, and what it opened Unmap closes
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c: the C-bit is cleared for the pages of the buffer
-    or its bounce, and set again by Unmap.
+    or its bounce, and set again by Unmap; pages of its pool (IoMmuBuffer.c) were shared before, and stay so.
+    Mend: Compute the pages from the mapping's first byte and length, clear the C-bit of these alone, and set it again
+    in Unmap.
 
     @DMA-03.1
     Scenario Outline: The pages around a mapped buffer stay private
-      Given a live <operation> mapping of one page, with a secret in each page beside its buffer
+      Given a live <operation> mapping of one page, with a secret in each private page beside its buffer
       When the hypervisor is compromised
       Then the attacker finds none of the neighbours' secrets
-      And the C-bit is set on every page beside those that the bus master reaches
+      And Map cleared the C-bit of no page beside those that the bus master reaches
 
       Examples:
         | operation             |
@@ -23,7 +25,7 @@ Feature: How much a mapping exposes, and for how long
     Scenario Outline: What was opened is closed by Unmap
       Given a secret of 8192 bytes that a bus master moved through a <operation> mapping
       When that mapping is unmapped
-      Then the C-bit is set on every page that the bus master reached
+      Then no page that Map opened is open any more
 
       Examples:
         | operation             |
@@ -35,6 +37,7 @@ Feature: How much a mapping exposes, and for how long
   Rule: The tail of the last page, behind the mapped bytes, holds no plaintext after Unmap
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c: the C-bit changes for whole pages, so what lies behind NumberOfBytes on
     the last one is exposed with them.
+    Mend: Rewrite whole pages, not NumberOfBytes, when a common buffer is made private.
 
     @DMA-04.1
     Scenario Outline: Somebody wrote behind the mapped bytes
@@ -52,6 +55,7 @@ Feature: How much a mapping exposes, and for how long
   Rule: Map of a common buffer exposes nothing that a former owner left in that memory
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c: Map(BusMasterCommonBuffer) rewrites what the pages hold through C=0, and
     AllocateBuffer takes them from the free memory of all drivers.
+    Mend: Zero what AllocateBuffer returns before a Map can open it.
 
     @DMA-05.1
     Scenario Outline: A common buffer in memory that held a secret
@@ -69,6 +73,7 @@ Feature: How much a mapping exposes, and for how long
   Rule: Whether Unmap changes the memory map in ordinary use is left to the IOMMU driver
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Unmap() says nothing on memory; EDK II's IOMMU drivers answer differently
     for different operations.
+    Mend: Nothing is to mend: either answer conforms.
 
     @DMA-07.1
     Scenario Outline: Unmap outside ExitBootServices
@@ -86,6 +91,7 @@ Feature: How much a mapping exposes, and for how long
   Rule: Unmap of a common buffer inside an exit handler allocates and releases no memory
     Source: EDK II OvmfPkg/VirtioBlkDxe and OvmfPkg/VirtioScsiDxe of September 2017 unmapped there and relied on it; the
     UEFI specification does not ask for it.
+    Mend: Take what a common buffer's mapping needs in AllocateBuffer, and give it back in FreeBuffer.
 
     @DMA-08.1
     Scenario Outline: A client that unmaps at exit

@@ -5,6 +5,8 @@ Feature: What Unmap owes
   @DMA-01 @iommu-driver @beyond-uefi @T05 @T18 @on-sev @needs-dma-client @needs-dram-dump
   Rule: When Unmap returns, nothing that went through the mapping lies in plaintext any more
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuUnmap: it sets the C-bit, then rewrites.
+    Mend: Set the C-bit first and rewrite the pages through it afterwards, bounces and stashes included, before Unmap
+    returns.
 
     @DMA-01.1
     Scenario Outline: A secret does not outlive its mapping
@@ -29,6 +31,8 @@ Feature: What Unmap owes
   Rule: What one side wrote reaches the other side
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() and Unmap(): after Map the bus master reads what the client wrote;
     after Unmap the client reads what the bus master wrote; a common buffer serves both while it is mapped.
+    Mend: Copy the client's buffer to the bounce in Map for BusMasterRead, and the bounce to the client's buffer in
+    Unmap for BusMasterWrite, before the bounce is cleaned.
 
     @DMA-02.1
     Scenario Outline: The bus master reads what the client wrote before Map
@@ -64,6 +68,7 @@ Feature: What Unmap owes
   Rule: Unmap of a token that is no live mapping is EFI_INVALID_PARAMETER and has no effect
     Source: EDK II MdeModulePkg/Include/Protocol/IoMmu.h, EDKII_IOMMU_UNMAP: EFI_INVALID_PARAMETER for a Mapping that
     Map did not return.
+    Mend: Keep a list of live mappings, look each token up in it, and touch nothing if it is not there.
 
     @DMA-06.1
     Scenario Outline: A client passes a token that it must not pass

@@ -5,6 +5,7 @@ Feature: A driver halts its device
   Rule: Once the exit handlers have run, the device does no DMA
     Source: UEFI 2.10, 7.4.6 EFI_BOOT_SERVICES.ExitBootServices() and 7.1.2, on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES: drivers
     stop their devices there. A device may be idle instead; its bus-master bit does not matter.
+    Mend: Register for ExitBootServices and stop the device's DMA there, also when a command is in flight.
 
     @DRV-01.1
     Scenario: The driver is at rest
@@ -48,6 +49,7 @@ Feature: A driver halts its device
   Rule: A driver halts its device in its own exit handler, not in work that it defers behind the teardown
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: the teardown comes behind all exit handlers, and relies on
     them.
+    Mend: Halt the device in the notification function itself, not in a second event that it signals.
 
     @DRV-02.1
     Scenario: Teardown with the driver at rest
@@ -68,6 +70,7 @@ Feature: A driver halts its device
   Rule: A driver that stops or hands over halts its device before it unmaps
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Unmap(): it completes a mapping, so the bus master must be done with it;
     EDK II AtaAtapiPassThru 509daa658b mended this order.
+    Mend: Halt the device first, wait until it has stopped, and unmap then.
 
     @DRV-09.1
     Scenario: The order of halt and Unmap in Stop

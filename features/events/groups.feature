@@ -5,6 +5,7 @@ Feature: Event groups
   @EVT-01 @core @uefi @T41 @on-none @needs-core-services
   Rule: All members of a group are signaled before the first notification runs
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx().
+    Mend: Queue every member of the group under one lock, and dispatch only after that.
 
     @EVT-01.1
     Scenario: A member that an earlier notification closes does not run
@@ -29,6 +30,7 @@ Feature: Event groups
   @EVT-03 @core @uefi @T43 @on-none @needs-core-services
   Rule: CreateEvent for ExitBootServices and CreateEventEx for its group make the same kind of event
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES.
+    Mend: Turn the type EVT_SIGNAL_EXIT_BOOT_SERVICES into membership of the group, so that one list holds both.
 
     @EVT-03.1
     Scenario Outline: One handler alone
@@ -61,6 +63,7 @@ Feature: Event groups
   @EVT-05 @core @unspecified @T42 @on-none @needs-core-services
   Rule: The order in which members of one group and one level run is the core's choice
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), which promises no order among members.
+    Mend: Nothing is to mend: any order conforms.
 
     @EVT-05.1
     Scenario Outline: Three handlers at one level

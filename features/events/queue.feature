@@ -4,6 +4,7 @@ Feature: The queue of notifications
   @EVT-02 @core @uefi @T42 @on-none @needs-core-services
   Rule: Higher levels run first, and within a level notifications run in the order in which they were queued
     Source: UEFI 2.10, 7.1 on the use of task priority levels: a FIFO queue for each level, highest level first.
+    Mend: Keep one queue for each level, append at its end, and always take from the highest level that has something.
 
     @EVT-02.1
     Scenario Outline: Three events of one level
@@ -35,6 +36,7 @@ Feature: The queue of notifications
   Rule: An event that an exit handler signals is queued as at any other time
     Source: UEFI 2.10, 7.1.4 EFI_BOOT_SERVICES.SignalEvent() and 7.1, table "TPL Restrictions": SignalEvent is legal up
     to TPL_HIGH_LEVEL, and a notification function may signal other events.
+    Mend: Let SignalEvent queue the notification at its level, whoever calls it.
 
     @EVT-04.1
     Scenario Outline: A handler signals a private event
@@ -54,6 +56,7 @@ Feature: The queue of notifications
   @EVT-06 @core @unspecified @T46 @on-none @needs-core-services
   Rule: Whether a deferred notification at TPL_CALLBACK runs behind all exit handlers follows from queueing alone
     Source: UEFI 2.10, 7.1.2 and 7.1.4 say how events are queued, and nothing of exit handlers in particular.
+    Mend: Nothing is to mend: either answer conforms.
 
     @EVT-06.1
     Scenario Outline: A handler among others defers its work

@@ -4,6 +4,7 @@ Feature: What the core owes at ExitBootServices
   @EBS-01 @core @uefi @S33 @on-none @needs-core-services
   Rule: A stale MapKey is refused, and no exit handler runs
     Source: UEFI 2.10, 7.4.6 EFI_BOOT_SERVICES.ExitBootServices(): EFI_INVALID_PARAMETER if MapKey is incorrect.
+    Mend: Compare the MapKey with the current one before the exit group is signaled.
 
     @EBS-01.1
     Scenario: The memory map changed since the MapKey was taken
@@ -26,6 +27,7 @@ Feature: What the core owes at ExitBootServices
   Rule: The BeforeExitBootServices group is signaled once, while timers still tick and before any exit handler
     Source: UEFI 2.10, 7.4.6 EFI_BOOT_SERVICES.ExitBootServices() and 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on
     EFI_EVENT_GROUP_BEFORE_EXIT_BOOT_SERVICES.
+    Mend: Remember that the group was signaled, and signal it before the timers are stopped.
 
     @EBS-02.1
     Scenario: Once, though the loader calls twice

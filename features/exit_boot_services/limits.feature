@@ -7,6 +7,7 @@ Feature: Where the deferred teardown ends
   Rule: Of two handlers that defer by the same trick, the one whose handler runs first has its way first
     Source: UEFI 2.10, 7.1: a level's queue is first in, first out. So the order of the two second events is that of the
     two handlers, which the specification leaves open within a level.
+    Mend: Nothing is to mend in the IOMMU driver: a driver that defers its halt should halt in its handler.
 
     @EBS-10.1
     Scenario Outline: A disk driver defers its halt, as the IOMMU driver defers its teardown

@@ -6,6 +6,7 @@ Feature: Tearing down DMA at ExitBootServices
   Rule: Mappings are torn down only after every driver had its turn to halt its device
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: the handler signals a second event at TPL_CALLBACK, which
     UEFI 2.10, 7.1 queues behind all handlers of the group.
+    Mend: Do nothing in the exit handler but signal a private event at TPL_CALLBACK, and tear down in that one.
 
     @EBS-06.1
     Scenario Outline: The IOMMU driver defers its teardown behind all other handlers
@@ -26,6 +27,7 @@ Feature: Tearing down DMA at ExitBootServices
   Rule: No mapping is live once ExitBootServices has returned, though no driver unmaps
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: it ends every mapping in its list. PCI drivers need not
     unmap: OvmfPkg/VirtioBlkDxe and others ceased to in 2017 (5659ec3fa9, bf99bdd1f7).
+    Mend: Keep every mapping in one list, whatever its operation, and end all of it at exit.
 
     @EBS-07.1
     Scenario Outline: Several mappings of one kind are live
@@ -69,6 +71,7 @@ Feature: Tearing down DMA at ExitBootServices
   Rule: When the OS owns the machine, no data of any mapping lies in plaintext, whatever page tables it loads
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted when they are written to DRAM, so
     the OS's own page tables come too late; EDK II OvmfPkg/IoMmuDxe rewrites every mapping.
+    Mend: Rewrite the pages of every live mapping through the C-bit during the teardown; the OS cannot do it later.
 
     @EBS-08.1
     Scenario Outline: A secret in a mapping that was live at exit
@@ -97,6 +100,7 @@ Feature: Tearing down DMA at ExitBootServices
   Rule: A command that is in flight at exit puts no garbage on the disk
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: DMA under SEV goes to shared memory only; a device
     that still runs reads ciphertext where a mapping was torn down under it, and nothing faults.
+    Mend: Defer the teardown until all drivers have halted their devices.
 
     @EBS-09.1
     Scenario Outline: The disk has got some way with a write when the machine is handed over

@@ -5,6 +5,7 @@ Feature: Accesses that are private whatever the C-bit says
   Rule: Instruction fetches and page-table walks are private, whatever the C-bit says
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: instruction pages and guest page tables
     are always treated as private.
+    Mend: Send instruction fetches and page-table walks through the cipher always.
 
     @SEV-03.1
     Scenario Outline: The guest fetches what it wrote
@@ -34,6 +35,7 @@ Feature: Accesses that are private whatever the C-bit says
   @SEV-04 @memory @beyond-uefi @T02 @on-sev @needs-guest-memory
   Rule: The C-bit of an entry that points to a table does not matter
     Source: EDK II OvmfPkg/Library/BaseMemEncryptSevLib/X64/PeiDxeVirtualMemory.c, which leaves it clear there.
+    Mend: Read the C-bit from leaf entries only.
 
     @SEV-04.1
     Scenario Outline: The guest writes below an entry that points to a table

@@ -6,6 +6,7 @@ Feature: What the C-bit does, and when
   Rule: Clearing the C-bit exposes nothing until the guest rewrites the bytes through it
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted when they are written
     to DRAM; EDK II OvmfPkg/IoMmuDxe, which copies after every change of the C-bit for this reason.
+    Mend: Let a change of a page-table entry leave the bytes in DRAM alone.
 
     @SEV-01.1
     Scenario: The C-bit is cleared and nothing is written
@@ -33,6 +34,7 @@ Feature: What the C-bit does, and when
   Rule: The C-bit of the entry that covers the Gva decides each data access, also where two Gvas share a page
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: a page is encrypted through a page-table
     entry whose encryption bit is set; the bit is part of the translation, not of memory.
+    Mend: Take the C-bit from the leaf entry of the address that is accessed, at each access.
 
     @SEV-02.1
     Scenario Outline: What one entry wrote, another reads as its own C-bit says
@@ -55,6 +57,7 @@ Feature: What the C-bit does, and when
   Rule: A changed C-bit takes effect only when the old translation has left the TLB
     Source: EDK II OvmfPkg/Library/BaseMemEncryptSevLib/X64/PeiDxeVirtualMemory.c, SetMemoryEncDec: it flushes the TLB
     after each change of an entry.
+    Mend: Cache translations until a flush, and translate from the cache.
 
     @SEV-09.1
     Scenario Outline: The guest writes after the entry was changed

@@ -5,6 +5,7 @@ Feature: The last write decides
   Rule: What the host can read depends on the last write, not on the C-bit of today
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted when they are written
     to DRAM. A device is a third writer: what it wrote is plain to the host whatever the C-bit says.
+    Mend: Keep DRAM as bytes, and give the host these bytes.
 
     @SEV-05.1
     Scenario Outline: Three writers, two C-bits of today
@@ -25,6 +26,7 @@ Feature: The last write decides
   @SEV-06 @memory @beyond-uefi @T03 @on-sev @needs-guest-memory
   Rule: What a write spoils for a reader of the other kind is the 16-byte block, no more and no less
     Source: FIPS 197: AES, by which SEV encrypts memory, works on blocks of 16 bytes.
+    Mend: Encrypt and decrypt by blocks of 16 bytes, reading the rest of a block before a part of it is written.
 
     @SEV-06.1
     Scenario Outline: A device writes one byte into a page that the guest wrote with the C-bit set

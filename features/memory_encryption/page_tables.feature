@@ -5,6 +5,7 @@ Feature: Changing page tables
   Rule: An OS that switches to page tables of its own mends nothing: only a write through C=1 encrypts
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted when they are written
     to DRAM, not when a page table changes.
+    Mend: Let a load of CR3 change translations only.
 
     @SEV-07.1
     Scenario: The attacker still reads what was in plaintext
@@ -30,6 +31,7 @@ Feature: Changing page tables
   @SEV-08 @memory @beyond-uefi @S27 @on-sev @needs-guest-memory
   Rule: Splitting a large page keeps the C-bit of every page that was not asked for
     Source: EDK II OvmfPkg/Library/BaseMemEncryptSevLib/X64/PeiDxeVirtualMemory.c, Split2MPageTo4K.
+    Mend: Copy the large page's own C-bit to all 512 entries, then change those that were asked for.
 
     @SEV-08.1
     Scenario Outline: The C-bit of one 4 KiB page changes inside a 2 MiB page

@@ -5,6 +5,7 @@ Feature: No memory services in exit handlers
   @MEM-01 @driver @uefi @T21 @on-none @on-sev @on-vtd-open @on-vtd-keep @needs-block-driver @needs-os-loader @needs-core-services
   Rule: An exit handler of a driver calls no memory allocation service
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES.
+    Mend: Free nothing and allocate nothing in the handler: the memory goes to the OS as it is.
 
     @MEM-01.1
     Scenario: What the handler calls itself
@@ -17,6 +18,7 @@ Feature: No memory services in exit handlers
   Rule: Nor does it call anything that uses memory allocation services
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES: neither directly
     nor through other functions.
+    Mend: Halt the device and return; leave FreeBuffer, Unmap and disconnecting to Stop.
 
     @MEM-02.1
     Scenario: What happens inside the calls of the handler
@@ -29,6 +31,7 @@ Feature: No memory services in exit handlers
   Rule: An exit handler of a driver should neither create nor close events
     Source: EDK II MdeModulePkg/Core/Dxe/Event/Event.c: CreateEvent allocates pool and CloseEvent frees it; the
     specification leaves open how a core keeps events.
+    Mend: Leave events open at exit: they end with boot services.
 
     @MEM-03.1
     Scenario: The event services that the handler calls
@@ -41,6 +44,7 @@ Feature: No memory services in exit handlers
   Rule: The IOMMU driver's teardown uses no memory allocation services
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_EXIT_BOOT_SERVICES; EDK II
     OvmfPkg/IoMmuDxe, which frees nothing once its exit event has run.
+    Mend: Let the teardown reuse what Map took, and leave freed memory to the OS.
 
     @MEM-04.1
     Scenario Outline: Mappings of one kind are live at exit

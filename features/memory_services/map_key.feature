@@ -4,6 +4,7 @@ Feature: The memory map and its MapKey
   @MEM-05 @core @uefi @S34 @on-none @needs-core-services
   Rule: Every change of a page range moves the MapKey
     Source: UEFI 2.10, 7.2.3 EFI_BOOT_SERVICES.GetMemoryMap().
+    Mend: Move the key in the one place where a range of pages changes its type.
 
     @MEM-05.1
     Scenario Outline: Somebody changes a page range
@@ -23,6 +24,7 @@ Feature: The memory map and its MapKey
   @MEM-06 @core @uefi @S34 @on-none @needs-core-services
   Rule: A memory service that fails changes neither the memory map nor the MapKey
     Source: UEFI 2.10, 7.2.1 AllocatePages(), 7.2.2 FreePages(), 7.2.5 FreePool(): the statuses of failure.
+    Mend: Decide whether the call can succeed before anything is changed.
 
     @MEM-06.1
     Scenario Outline: A call that cannot succeed
@@ -42,6 +44,7 @@ Feature: The memory map and its MapKey
   @MEM-07 @core @uefi @S34 @on-none @needs-core-services
   Rule: GetMemoryMap tells the size that it needs when the buffer is too small, and the map when it fits
     Source: UEFI 2.10, 7.2.3 EFI_BOOT_SERVICES.GetMemoryMap().
+    Mend: Return EFI_BUFFER_TOO_SMALL and the size needed, and the MapKey only with a whole map.
 
     @MEM-07.1
     Scenario: The caller asks for the size first

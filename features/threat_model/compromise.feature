@@ -8,6 +8,7 @@ Feature: The moment of compromise
   Rule: From the moment of compromise the attacker reads every byte of DRAM as it lies
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: bytes are encrypted on the guest's way
     to DRAM, and only there; the host reads what lies in DRAM.
+    Mend: Search the dump as one run of bytes, wherever contiguous pages lie.
 
     @TM-01.1
     Scenario Outline: The attacker finds what lies in plaintext, whoever wrote it
@@ -32,6 +33,7 @@ Feature: The moment of compromise
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: DMA goes through shared memory, which the
     host reads. A secret that the host sent on and wiped, or wrote to an image that is detached and whose key is gone, is
     lost to the attacker unless the guest's memory still holds it.
+    Mend: Clean a BusMasterRead bounce in Unmap as one cleans the others, though the host has read it.
 
     @TM-02.1
     Scenario Outline: A transmitted secret does not outlive its mapping, though the host consumed it

@@ -1,9 +1,12 @@
 """
 The driver's side of the contract: what foreign code is given, and what it offers.
 
-A vendor's class is built with `boot_services`, `pci_io` and `memory` and offers `supported`, `start`, `stop` and its
-work. Services return what UEFI's return: the status first, then the outputs. Every access of the CPU to guest memory
-goes through `memory`, or it does not count. Addresses that drivers see are Gva; firmware maps them one to one to Gpa.
+A vendor's class has a `role`. A driver is built with `boot_services`, `pci_io` and `memory` and offers `supported`,
+`start`, `stop` and its work. An IOMMU driver is built with `boot_services`, `memory` and `mem_encrypt`, and offers
+`start` and what PciIo hands to it. An OS loader is built with `boot_services`, and offers `boot`.
+
+Services return what UEFI's return: the status first, then the outputs. Every access of the CPU to guest memory goes
+through `memory`, or it does not count. Addresses that drivers see are Gva; firmware maps them one to one to Gpa.
 
 Spec: UEFI 2.10, 7.1 to 7.3 (boot services), 14.4 (EFI_PCI_IO_PROTOCOL), 11.1 (EFI_DRIVER_BINDING_PROTOCOL), 13.9
 (EFI_BLOCK_IO_PROTOCOL), 12.3 (EFI_SIMPLE_TEXT_INPUT_PROTOCOL), 24.1 (EFI_SIMPLE_NETWORK_PROTOCOL).
@@ -15,6 +18,7 @@ from typing import ClassVar, Literal, NewType, Protocol, TypeAlias, runtime_chec
 
 from sevconf.vocabulary import (
     AllocateType,
+    CBit,
     DmaOperation,
     EfiStatus,
     Gva,
@@ -32,7 +36,7 @@ EventHandle = NewType("EventHandle", int)
 NotifyFunction: TypeAlias = Callable[[], None]
 
 #: The roles that a vendor's class may play.
-Role: TypeAlias = Literal["driver"]
+Role: TypeAlias = Literal["driver", "iommu-driver", "os-loader"]
 #: The kinds of device that the suite brings for a driver.
 DeviceKind: TypeAlias = Literal["block", "network", "keyboard"]
 
@@ -184,6 +188,56 @@ class GuestMemory(Protocol):
 
     def write(self, gva: Gva, data: bytes) -> None:
         """Store bytes."""
+        ...
+
+
+class MemEncrypt(Protocol):
+    """The C-bit of the firmware's page tables, for an IOMMU driver."""
+
+    def set_cbit(self, gva: Gva, pages: int, cbit: CBit) -> None:
+        """Set or clear the C-bit of the entries that cover `pages` pages from `gva`, and flush the TLB."""
+        ...
+
+
+@runtime_checkable
+class IommuDriver(Protocol):
+    """
+    What an IOMMU driver offers: Map, Unmap, AllocateBuffer and FreeBuffer of the EDKII IOMMU protocol, for one bus.
+
+    It is asked through PciIo, for bus masters that it is not told; a refused Map is a `Mapped` with a status of error.
+    """
+
+    role: ClassVar[Role]
+
+    def start(self) -> EfiStatus:
+        """Run the entry point: allocate, register for ExitBootServices."""
+        ...
+
+    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+        """Return pages fit to be mapped as a common buffer."""
+        ...
+
+    def free_buffer(self, pages: int, host_address: Gva) -> EfiStatus:
+        """Take a common buffer back."""
+        ...
+
+    def map(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
+        """Make memory reachable for a bus master."""
+        ...
+
+    def unmap(self, mapping: MappingToken) -> EfiStatus:
+        """End a mapping."""
+        ...
+
+
+@runtime_checkable
+class OsLoader(Protocol):
+    """What an OS loader offers."""
+
+    role: ClassVar[Role]
+
+    def boot(self) -> EfiStatus:
+        """End boot services; the OS has the machine when it returns success. Returns the last status."""
         ...
 
 

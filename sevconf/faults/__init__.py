@@ -1,7 +1,8 @@
 """
 One-bug machines, by party: each the reference with one part exchanged, and the rules that must catch it.
 
-A rule is finished only when a machine of these fails it. `limits` holds machines on which a limit of the design shows.
+A rule is finished only when a machine of these fails it. `limits` holds machines on which a limit of the design shows;
+`museum` bugs of shipped code.
 """
 
 from collections.abc import Mapping
@@ -20,8 +21,10 @@ from sevconf.faults import (
     keyboard_drivers,
     levels,
     memory,
+    museum,
     nic_drivers,
     os_loaders,
+    pools,
     residue,
     vtd_drivers,
 )
@@ -34,6 +37,7 @@ MODULES: tuple[ModuleType, ...] = (
     core,
     iommu_drivers,
     iommu_boundaries,
+    pools,
     residue,
     drivers,
     driver_starts,
@@ -45,6 +49,7 @@ MODULES: tuple[ModuleType, ...] = (
     exit_duties,
     vtd_drivers,
     iommu_os,
+    museum,
 )
 
 #: Every fault by its name, in the order of the modules.

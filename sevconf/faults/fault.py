@@ -12,7 +12,8 @@ class Fault:
     A one-bug machine.
 
     `party` is whose bug it is, and the only party that the machine is judged as. `catches` are the rules that must fail
-    it; `collateral` are others that fail with them, each with the clause that it breaks too.
+    it; `collateral` are others that fail with them, each with the clause that it breaks too. A bug of shipped code
+    names where it is told (`upstream`) and what mended it (`fixed_in`, empty while nothing has).
     """
 
     name: str
@@ -20,6 +21,8 @@ class Fault:
     parts: Parts
     catches: tuple[str, ...]
     collateral: tuple[tuple[str, str], ...] = ()
+    upstream: str = ""
+    fixed_in: str = ""
 
     @property
     def bug(self) -> str:

@@ -17,7 +17,6 @@ from sevconf.model.devices.intruder import Intruder
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
 from sevconf.model.iommu.none import NoIommu
-from sevconf.model.iommu.sev import SevIommu
 from sevconf.model.iommu.vtd import ExitPolicy, ReservedRange, VtdIommu
 from sevconf.model.iommu.vtd_unit import VtdUnit
 from sevconf.model.page_table import PageTables
@@ -124,12 +123,12 @@ class ReferenceMachine:
         """The IOMMU driver, started at its first use."""
         if self.kind is MachineKind.NONE:
             return NoIommu(self.core, self.ledger)
-        iommu = self._sev() if self.unit is None else self._vtd(self.unit)
+        iommu: Iommu = self._sev() if self.unit is None else self._vtd(self.unit)
         with self.recorder.acting(iommu.actor):
             iommu.start()
         return iommu
 
-    def _sev(self) -> SevIommu:
+    def _sev(self) -> Iommu:
         return self.parts.iommu(
             self.core,
             self.guest,

@@ -19,6 +19,7 @@ from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.event import Event, Events, GroupOrder, newest_first
 from sevconf.model.guest import Guest
 from sevconf.model.hypervisor import Hypervisor
+from sevconf.model.iommu.base import Iommu
 from sevconf.model.iommu.sev import InfoPolicy, SevIommu
 from sevconf.model.iommu.vtd import VtdIommu
 from sevconf.model.iommu.vtd_unit import VtdUnit
@@ -35,6 +36,9 @@ from sevconf.vocabulary import PAGE_SIZE
 DriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], BlockDriver]
 KeyboardDriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], KeyboardDriver]
 NetworkDriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], NetworkDriver]
+
+#: Builds an IOMMU driver from core, guest and ledger, and what can be chosen of it by name.
+IommuFactory: TypeAlias = Callable[..., Iommu]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Parts:
     pool: type[Pool] = Pool
     core: type[Core] = Core
     pci_io: type[PciIo] = PciIo
-    iommu: type[SevIommu] = SevIommu
+    iommu: IommuFactory = SevIommu
     bus: type[Bus] = Bus
     vtd_unit: type[VtdUnit] = VtdUnit
     vtd: type[VtdIommu] = VtdIommu

@@ -12,6 +12,7 @@ from sevconf.faults.limits import DeferringDiskDriver, OpensAllRam
 from sevconf.model.drivers.disk import DiskDriver
 from sevconf.model.drivers.keyboard import TransferKeyboardDriver
 from sevconf.model.eras import CoreBeforeUefi29
+from sevconf.model.iommu.sev_pool import SevPoolIommu
 from sevconf.model.iommu.variants import IOMMU_GROUP, VARIANTS
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
@@ -181,3 +182,8 @@ def era(name: str) -> ReferenceTarget:
 def shuffled() -> ReferenceTarget:
     """Return the reference with every freedom that UEFI leaves drawn from the seed."""
     return ReferenceTarget("shuffled", replace(Parts(), policy=shuffled_policy))
+
+
+def sev_pool() -> ReferenceTarget:
+    """Return the reference with a pool of shared pages in its SEV IOMMU driver, judged as that driver."""
+    return ReferenceTarget("sev-pool", Parts(iommu=SevPoolIommu), frozenset({Party.IOMMU_DRIVER}))

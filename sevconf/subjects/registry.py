@@ -17,6 +17,7 @@ _FAULTY = "faulty:"
 _OWN = {
     "reference": "the reference machine, which conforms",
     "shuffled": "the reference with every freedom that UEFI leaves drawn from the seed",
+    "sev-pool": "the SEV IOMMU driver with a pool of shared pages, on the reference machine",
 }
 #: The reference as EDK II's core was at a release.
 _ERAS = {
@@ -25,8 +26,8 @@ _ERAS = {
 }
 #: Names of foreign code.
 _FOREIGN = {
-    "FILE.py:CLASS": "a vendor's driver class in a Python file",
-    "MODULE:CLASS": "a vendor's driver class in an importable Python module",
+    "FILE.py:CLASS": "a vendor's class (driver, iommu-driver or os-loader) in a Python file",
+    "MODULE:CLASS": "a vendor's class in an importable Python module",
 }
 #: What to do about a name that is none.
 _KNOWN = "`sevconf list targets` shows what can be judged"
@@ -43,9 +44,10 @@ def resolve(name: str) -> Target:
 
     """
     if name in _OWN:
-        from sevconf.subjects.reference import ReferenceTarget, shuffled  # noqa: PLC0415 -- the model takes a while
+        from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
 
-        return shuffled() if name == "shuffled" else ReferenceTarget()
+        makers = {"shuffled": reference.shuffled, "sev-pool": reference.sev_pool}
+        return makers.get(name, reference.ReferenceTarget)()
     if name.startswith("era:"):
         if name not in _ERAS:
             raise UsageError(f"there is no target {name!r}", hint=near(name, _ERAS) or _KNOWN)

@@ -21,6 +21,8 @@ from sevconf.vocabulary import Basis, MachineKind, Party, Profile, Revision
 
 #: The column that every row id has: the machine kind.
 ON = "on"
+#: What begins the part of a rule's description that says how to mend what breaks it.
+MEND = "Mend:"
 
 
 def row_id(scenario: str, columns: Mapping[str, str], kind: MachineKind) -> str:
@@ -66,7 +68,11 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One sentence that can be false; `source` says where it is taken from, `file` where it stands."""
+    """
+    One sentence that can be false; `file` is where it stands.
+
+    `source` says where it is taken from, `mend` what whoever breaks it should do.
+    """
 
     id: str
     name: str
@@ -81,6 +87,7 @@ class Rule:
     file: str
     line: int
     scenarios: tuple[Scenario, ...]
+    mend: str = ""
 
     @property
     def folder(self) -> str:
@@ -175,10 +182,12 @@ def _rule(path: str, text: RuleText) -> Rule:
     identity = _only(text.tags, known.RULE_ID.fullmatch)
     needs = frozenset(known.NEEDS[tag] for tag in text.tags if tag in known.NEEDS)
     kinds = _kinds(text.tags)
+    source, _, mend = text.description.partition(MEND)
     return Rule(
         id=identity,
         name=text.name,
-        source=text.description,
+        source=source.strip(),
+        mend=" ".join(mend.split()),
         party=known.PARTIES[_only(text.tags, known.PARTIES.get)],
         basis=known.BASES[_only(text.tags, known.BASES.get)],
         claims=tuple(claim for claim in CLAIMS if claim in text.tags),

@@ -67,7 +67,7 @@ def test_list_of_names() -> None:
     """Every name is listed once, with one line of what it stands for."""
     listed = names()
     assert [name for name, _ in listed][:2] == ["reference", "shuffled"]
-    assert len(dict(listed)) == len(listed) == len(CATALOGUE) + 6
+    assert len(dict(listed)) == len(listed) == len(CATALOGUE) + 7
     assert all(text and "\n" not in text for _, text in listed)
 
 

@@ -14,7 +14,7 @@ from sevconf.errors import BrokenContract, ForeignFailure, LostContact
 from sevconf.subjects.python import words
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.limits import Limits, relent
-from sevconf.trace import Trace
+from sevconf.trace import Trace, party_of
 
 
 class Border:
@@ -40,7 +40,7 @@ class Border:
     @property
     def act(self) -> str:
         """What foreign code is about."""
-        return words.act_within(self.trace, self.asked)
+        return words.act_within(self.trace, self.asked, party_of(self.culprit))
 
     def fail(self, error: BaseException) -> NoReturn:
         """Tell the first failure, and raise it."""

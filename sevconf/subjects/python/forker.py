@@ -14,7 +14,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from sevconf.contract import BootServices, GuestMemory, PciIo, QueueingBlockDriver
+from sevconf.contract import BootServices, GuestMemory, IommuDriver, MemEncrypt, OsLoader, PciIo, QueueingBlockDriver
 from sevconf.model.machine import ReferenceMachine
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.guarded import methods
@@ -55,7 +55,7 @@ def _warm_up() -> None:
     facets.driver.write(0, bytes(512))
     facets.driver.read(0, 1)
     facets.loader.boot()
-    for protocol in (BootServices, PciIo, GuestMemory, QueueingBlockDriver):
+    for protocol in (BootServices, PciIo, GuestMemory, MemEncrypt, QueueingBlockDriver, IommuDriver, OsLoader):
         methods(protocol)
 
 

@@ -7,10 +7,10 @@ Both layers are made from the Protocols' annotations. They are for foreign code 
 import inspect
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, NewType, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, NewType, TypeAlias, cast, get_args, get_origin, get_type_hints
 
 from sevconf.subjects.python import words
 from sevconf.subjects.python.border import Border
@@ -109,6 +109,18 @@ def _together(kinds: list[Kind]) -> Taker:
     return take
 
 
+def _record(record: type) -> Kind:
+    hints = get_type_hints(record)
+    kinds = {field.name: kind_of(hints[field.name]) for field in fields(cast("Any", record))}
+
+    def take(value: Any) -> Any:
+        if not isinstance(value, record):
+            raise MisfitError
+        return record(**{name: kind.take(getattr(value, name, None)) for name, kind in kinds.items()})
+
+    return Kind(f"a {record.__name__} of {', '.join(f'{name}: {kind.what}' for name, kind in kinds.items())}", take)
+
+
 def kind_of(hint: Any) -> Kind:
     """
     Return the kind that an annotation of the contract asks for.
@@ -127,6 +139,8 @@ def kind_of(hint: Any) -> Kind:
         return Kind("an int from 0 to 2^64-1", _take_int)
     if hint in {bytes, str}:
         return Kind(hint.__name__, _plain(hint, hint))
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _record(hint)
     if isinstance(hint, type) and not arguments:
         member = "a member of" if issubclass(hint, Enum) else "a"
         return Kind(f"{member} {hint.__name__}", _member(hint))
@@ -207,7 +221,7 @@ def _work(method: Method, function: Callable[..., Any], border: Border) -> Calla
 
 
 def judged(protocol: type, driver: object, border: Border) -> Any:
-    """Return an object of that Protocol that asks a foreign driver to act, and checks what it returns."""
+    """Return an object of that Protocol that asks a foreign object to act, and checks what it returns."""
     calls = {m.name: _work(m, getattr(driver, m.name), border) for m in methods(protocol)}
-    constants = {name: getattr(driver, name) for name in ("role", "kind")}
+    constants = {name: getattr(driver, name) for name in ("role", "kind") if hasattr(driver, name)}
     return type(type(driver).__name__, (), {"__slots__": (), **calls, **constants})()

@@ -17,9 +17,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
+from typing import Any, cast, get_args
 
-from sevconf.contract import QueueingBlockDriver
+from sevconf.contract import Driver, IommuDriver, OsLoader, QueueingBlockDriver
 from sevconf.contract.driver import DeviceKind, Role
 from sevconf.errors import UsageError
 from sevconf.subjects.near import near
@@ -30,28 +30,42 @@ from sevconf.subjects.python.roles import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a class is: in a file (its absolute path) or in a module, one of which is empty; `name` is for reports."""
+    """
+    Where a class is: in a file (its absolute path) or in a module, one of which is empty; `name` is for reports.
+
+    `role` is what it plays, as far as that is known.
+    """
 
     name: str
     file: str
     module: str
     class_name: str
+    role: Role = "driver"
 
     @property
     def culprit(self) -> str:
         """Who acts when the class acts."""
-        return f"driver:{self.class_name}"
+        return f"{self.role}:{self.class_name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is known of a class that fits: its file and kind, whether it has `submit_write`, its package and version."""
+    """What is known of a class that fits: file, role, kind, `submit_write` or not, package and version if any."""
 
     file: str
-    kind: DeviceKind
+    kind: DeviceKind | None
     queueing: bool
     package: str = ""
     version: str = ""
+    role: Role = "driver"
+
+
+#: What a class of each role offers, and by which names it is built.
+ROLES: dict[Role, tuple[type, tuple[str, ...]]] = {
+    "driver": (Driver, ("boot_services", "pci_io", "memory")),
+    "iommu-driver": (IommuDriver, ("boot_services", "memory", "mem_encrypt")),
+    "os-loader": (OsLoader, ("boot_services",)),
+}
 
 
 def origin_of(name: str) -> Origin:
@@ -142,18 +156,23 @@ def describe(origin: Origin) -> Description:
     except BaseException as error:
         raise UsageError(f"{origin.name} cannot be imported: it raises {words.exception(error)}") from error
     _check_constant(found, "role", get_args(Role))
-    _check_constant(found, "kind", get_args(DeviceKind))
-    kind: DeviceKind = found.kind  # type: ignore[attr-defined] # looked at just now
-    for method in methods(KINDS[kind].protocol):
+    role: Role = cast("Any", found).role
+    protocol, given = ROLES[role]
+    kind: DeviceKind | None = None
+    if role == "driver":
+        _check_constant(found, "kind", get_args(DeviceKind))
+        kind = cast("Any", found).kind
+        protocol = KINDS[cast("DeviceKind", kind)].protocol
+    for method in methods(protocol):
         _check_method(found, method.name, tuple(method.signature.parameters))
-    _check_call(found, found, "be built with", ("boot_services", "pci_io", "memory"))
+    _check_call(found, found, "be built with", given)
     queueing = kind == "block" and getattr(found, "submit_write", None) is not None
     if queueing:
         extra = next(method for method in methods(QueueingBlockDriver) if method.name == "submit_write")
         _check_method(found, extra.name, tuple(extra.signature.parameters))
     package, version = _distribution(origin.module)
     file = getattr(sys.modules.get(found.__module__), "__file__", None) or origin.file
-    return Description(file, kind, queueing, package, version)
+    return Description(file, kind, queueing, package, version, role)
 
 
 def _check_constant(found: type, name: str, known: tuple[str, ...]) -> None:

@@ -26,7 +26,7 @@ from sevconf.subjects.python import words
 from sevconf.subjects.python.job import FAREWELL, FOREIGN_FACETS, MUTE, Job
 from sevconf.subjects.python.line import Answer, Failure, Inbox, LineError, Request, drain, gulp, packed
 from sevconf.subjects.python.nursery import Nursery, ended, wait
-from sevconf.trace import Entry, Trace
+from sevconf.trace import Entry, Trace, party_of
 from sevconf.vocabulary import Tpl
 
 #: Seconds between two looks at the trace of a worker that is busy.
@@ -52,6 +52,11 @@ class Conversation:
         self._output = ""
         self._child = nursery.fork(job)
         self._open = True
+
+    @property
+    def party(self) -> str:
+        """Which party foreign code is."""
+        return party_of(self._job.origin.culprit)
 
     @property
     def output(self) -> str:
@@ -128,7 +133,7 @@ class Conversation:
         raise value.error
 
     def _about(self, request: Request) -> str:
-        return words.act_within(self.trace, request.act)
+        return words.act_within(self.trace, request.act, self.party)
 
     def _hung(self, request: Request) -> NoReturn:
         seconds = f"{self._job.limits.wall:g} s"
@@ -204,7 +209,7 @@ class RemoteFacet:
         def call(*given: Any, **named: Any) -> Any:
             arguments = dict(signature.bind(self, *given, **named).arguments)
             del arguments["self"]
-            act = words.act(self._facet, method, arguments)
+            act = words.act(self._facet, method, arguments, self._conversation.party)
             return self._conversation.ask(Request(self._facet, method, arguments, act))
 
         return call

@@ -1,6 +1,7 @@
-"""A vendor's driver class as a target: it provides the driver, the reference machine the rest."""
+"""A vendor's class as a target: it provides the party of its role, the reference machine the rest."""
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sevconf.subjects.python.line import Request
 from sevconf.subjects.python.load import Description, origin_of
 from sevconf.subjects.python.nursery import Nursery
 from sevconf.subjects.python.remote import Conversation, RemoteMachine
-from sevconf.subjects.python.roles import capabilities_of
+from sevconf.subjects.python.roles import OWN_CHOICES, capabilities_of
 from sevconf.vocabulary import MachineKind, Party, Revision
 
 
@@ -27,8 +28,6 @@ class PythonTarget:
 
     """
 
-    parties = frozenset({Party.DRIVER})
-    kinds = frozenset(MachineKind)
     revision = Revision.UEFI_2_10
 
     def __init__(self, name: str, *, limits: Limits | None = None, nursery: Nursery | None = None) -> None:
@@ -38,6 +37,7 @@ class PythonTarget:
         self._nursery = nursery or Nursery(self._origin.name)
         try:
             self._description = self._describe()
+            self._origin = replace(self._origin, role=self._description.role)
         except BaseException:
             self.close()
             raise
@@ -55,9 +55,24 @@ class PythonTarget:
         return description
 
     @property
+    def parties(self) -> frozenset[Party]:
+        """The party whose role the class plays."""
+        return frozenset({Party(self._description.role)})
+
+    @property
+    def kinds(self) -> frozenset[MachineKind]:
+        """Machines that have such a party."""
+        if self._description.role == "iommu-driver":
+            return frozenset({MachineKind.SEV})
+        return frozenset(MachineKind)
+
+    @property
     def capabilities(self) -> frozenset[Capability]:
-        """All of the reference's, but what a foreign driver decides for itself, and the drivers of other devices."""
-        found = capabilities_of(self._description.kind)
+        """All of the reference's, but what foreign code decides for itself, and drivers of other devices than its own."""
+        kind = self._description.kind
+        if kind is None:
+            return frozenset(Capability) - OWN_CHOICES
+        found = capabilities_of(kind)
         return found if self._description.queueing else found - {Capability.WRITE_IN_FLIGHT}
 
     @cached_property

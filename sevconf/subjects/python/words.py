@@ -24,8 +24,17 @@ _PYTHON = tuple(
 _OBJECT_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+(?=>)")
 
 
-def act(facet: str, method: str, arguments: Mapping[str, object]) -> str:
-    """Say what a driver is asked to do by a request of the suite, as in "asked to write blocks 3 to 4"."""
+#: What an IOMMU driver is asked for through PciIo.
+_PCI_IO = {"allocate_buffer": "AllocateBuffer", "free_buffer": "FreeBuffer", "map": "Map", "unmap": "Unmap"}
+
+
+def act(facet: str, method: str, arguments: Mapping[str, object], party: str = Party.DRIVER.value) -> str:
+    """Say what foreign code of a party is asked to do by a request, as in "asked to write blocks 3 to 4"."""
+    match party, facet, method:
+        case Party.OS_LOADER.value, "loader", "boot":
+            return "boot"
+        case Party.IOMMU_DRIVER.value, "dma", _ if method in _PCI_IO:
+            return f"serve PciIo.{_PCI_IO[method]}"
     match facet, method, arguments:
         case "driver", "read", {"lba": int(lba), "count": int(count)}:
             return f"read {_blocks(lba, count)}"
@@ -50,14 +59,14 @@ def _blocks(lba: int, count: int) -> str:
     return f"block {lba}" if count == 1 else f"blocks {lba} to {lba + count - 1}"
 
 
-def act_within(trace: Trace, asked: str) -> str:
-    """Say what foreign code was about: its notification function that has not returned, or what was asked."""
+def act_within(trace: Trace, asked: str, party: str = Party.DRIVER.value) -> str:
+    """Say what foreign code of a party was about: its notification that has not returned, or what was asked."""
     ended: set[int] = set()
     for entry in reversed(tuple(trace)):
         if isinstance(entry, NotificationEnded):
             ended.add(entry.began)
         elif isinstance(entry, NotificationBegan) and entry.step not in ended:
-            if party_of(entry.actor) != Party.DRIVER.value:
+            if party_of(entry.actor) != party:
                 break
             group = "" if entry.group is None else f" of group {EVENT_GROUPS.get(entry.group, entry.group)}"
             return f"run its notification function for {entry.event}{group}"

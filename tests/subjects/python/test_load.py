@@ -16,7 +16,12 @@ Make = Callable[..., PythonTarget]
 
 UNFIT = [
     ("NotDriver", "NotDriver has no role", "add `role = 'driver'` to the class"),
-    ("IommuDriver", "expected 'driver' as role of IommuDriver, not 'iommu-driver'", "judges a role of 'driver' only"),
+    ("IommuDriver", "IommuDriver has no method allocate_buffer(memory_type, pages)", ""),
+    (
+        "Core",
+        "expected 'driver' or 'iommu-driver' or 'os-loader' as role of Core, not 'core'",
+        "judges a role of 'driv",
+    ),
     ("Tape", "expected 'block' or 'network' or 'keyboard' as kind of Tape, not 'tape'", "judges a kind of 'block' or"),
     ("Network", "Network has no method transmit(frame)", ""),
     ("Misspelled", "Misspelled has no method read_blocks(lba, count)", "did you mean read_block"),

@@ -290,7 +290,7 @@ class NotDriver:
 
 
 class IommuDriver(DiskDriver):
-    """Has a role that is not judged yet."""
+    """Has a role that it does not play."""
 
     role: ClassVar[Any] = "iommu-driver"
 
@@ -299,6 +299,12 @@ class Tape(DiskDriver):
     """Has a kind that is not judged."""
 
     kind: ClassVar[Any] = "tape"
+
+
+class Core(DiskDriver):
+    """Has a role that is not judged."""
+
+    role: ClassVar[Any] = "core"
 
 
 class Network(DiskDriver):
