@@ -68,7 +68,7 @@ class PythonTarget:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """All of the reference's, but what foreign code decides for itself, and drivers of other devices than its own."""
+        """All of the reference's, but what foreign code decides for itself, and drivers of other devices."""
         kind = self._description.kind
         if kind is None:
             return frozenset(Capability) - OWN_CHOICES
