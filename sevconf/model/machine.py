@@ -186,8 +186,11 @@ class ReferenceMachine:
     # Time
 
     def _step_devices(self) -> None:
-        for device in (self.disk, self.keyboard, self.nic, *self.intruders):
-            device.step()
+        self.disk.step()
+        self.keyboard.step()
+        self.nic.step()
+        for intruder in self.intruders:
+            intruder.step()
 
     def _let_time_pass(self, units: int) -> None:
         self._step_devices()

@@ -106,8 +106,10 @@ class PciIo:
         return self._map(self._recorder.actor, operation, host_address, length)
 
     def _map(self, caller: str, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
-        arguments = {"operation": operation.at_iommu(wide=self._wide), "host": host_address, "length": length}
-        with self._recorder.service("IoMmu.Map", self._iommu.actor, **arguments) as call:
+        wide = operation.at_iommu(wide=self._wide)
+        with self._recorder.service(
+            "IoMmu.Map", self._iommu.actor, operation=wide, host=host_address, length=length
+        ) as call:
             mapped = self._iommu.map(operation, host_address, length, wide=self._wide)
             call.returns(mapped.status, device=mapped.device_address, length=mapped.length)
             if not mapped.status.is_error:
