@@ -128,7 +128,7 @@ class TeardownTooEarly:
                     f"notification that began at step {down.notification}, while {device} ran and "
                     f"{len(down.pending)} exit handlers had yet to run ({', '.join(down.pending)}){use}",
                     culprit=culprit,
-                    steps=(down.mapping.step, down.notification, down.step, *(() if used is None else (used.step,))),
+                    steps=(down.mapping.step, down.notification, *(() if used is None else (used.step,)), down.step),
                     subject=device,
                 )
         return tuple(found.values())

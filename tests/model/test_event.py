@@ -336,6 +336,13 @@ def test_a_notification_that_leaves_its_level_raised_is_put_right(bench: Bench) 
     assert [entry.tpl for entry in bench.machine.trace.of(NotificationEnded)] == [Tpl.HIGH_LEVEL]
 
 
+def test_what_has_no_notification_never_runs(bench: Bench) -> None:
+    """If an event without notification were ever dispatched, that would be an error of the core's own."""
+    _, handle = bench.core.create_event(PLAIN, Tpl.APPLICATION)
+    with pytest.raises(ValueError, match=r"^E1 was queued without a notification$"):
+        bench.machine.events._notify(bench.at(handle))
+
+
 # Groups
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from sevconf.model.recorder import Recorder
 from sevconf.monitors import Breach, Monitor
@@ -11,7 +10,6 @@ from sevconf.trace import (
     DeviceRegister,
     DeviceState,
     Dma,
-    Entry,
     EventQueued,
     ExitPhase,
     MappingEnded,
@@ -155,15 +153,3 @@ class Story(Recorder):
             assert f"step {breach.steps[-1]}" in breach.observed or monitor.rule.startswith(("MEM", "DMA"))
             assert breach.consequences == ()
         return breaches
-
-
-def without_words(breach: Breach) -> Breach:
-    """Return a breach without its sentences, to compare the rest."""
-    return replace(breach, expected="", observed="")
-
-
-def at(trace: Trace, kind: type[Entry]) -> int:
-    """Return the step of the newest entry of a kind."""
-    found = trace.last(kind)
-    assert found is not None
-    return found.step

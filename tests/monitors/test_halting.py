@@ -103,7 +103,7 @@ def test_a_teardown_before_a_handler_had_its_turn() -> None:
             story.halt()
     (breach,) = story.found(TeardownTooEarly())
     assert (breach.culprit, breach.subject) == (IOMMU, DISK)
-    assert breach.steps == (2, began, down, used)
+    assert breach.steps == (2, began, used, down)
     assert "1 exit handlers had yet to run (exit)" in breach.observed
     assert story.found(HaltTooLate()) == []
 
@@ -125,9 +125,12 @@ def test_an_early_teardown_is_charged_once_a_device() -> None:
     """Several mappings of one device are one breach."""
     story = _running()
     story.map("M2", host=0x5000)
-    with story.exit("iommu", "exit"), story.handler("iommu", IOMMU):
-        story.tear_down("M2")
-        story.tear_down("M1")
+    with story.exit("iommu", "exit"):
+        with story.handler("iommu", IOMMU):
+            story.tear_down("M2")
+            story.tear_down("M1")
+        with story.handler("exit"):
+            story.halt()
     (breach,) = story.found(TeardownTooEarly())
     assert "M2 was torn down" in breach.observed
 
