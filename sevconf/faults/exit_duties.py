@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from sevconf.contract.driver import EventHandle
 from sevconf.faults.fault import Fault
 from sevconf.model.boot_services import Core
 from sevconf.model.drivers.disk import DiskDriver
@@ -35,10 +34,14 @@ class WaitsForTimer(DiskDriver):
 
     def start(self) -> EfiStatus:
         """Make the timer."""
-        self.timer = EventHandle(0)
-        _, self.timer = self.boot_services.create_event(EVT_TIMER, Tpl.CALLBACK)
+        status, self.timer = self.boot_services.create_event(EVT_TIMER, Tpl.CALLBACK)
+        if status.is_error:
+            return status
         self.boot_services.set_timer(self.timer, TimerDelay.PERIODIC, 100_000)
-        return super().start()
+        status = super().start()
+        if status.is_error:
+            self.boot_services.close_event(self.timer)
+        return status
 
     def stop(self) -> EfiStatus:
         """Stop, and close the timer too."""
@@ -60,9 +63,13 @@ class PutsOffByTimer(DiskDriver):
 
     def start(self) -> EfiStatus:
         """Make the timer."""
-        self.timer = EventHandle(0)
-        _, self.timer = self.boot_services.create_event(EVT_TIMER | EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.halt)
-        return super().start()
+        status, self.timer = self.boot_services.create_event(EVT_TIMER | EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.halt)
+        if status.is_error:
+            return status
+        status = super().start()
+        if status.is_error:
+            self.boot_services.close_event(self.timer)
+        return status
 
     def stop(self) -> EfiStatus:
         """Stop, and close the timer too."""
@@ -96,8 +103,13 @@ class MapsInHandler(DiskDriver):
 
     def start(self) -> EfiStatus:
         """Take the buffer."""
-        _, self.spare = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, 1)
-        return super().start()
+        status, self.spare = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, 1)
+        if status.is_error:
+            return status
+        status = super().start()
+        if status.is_error:
+            self.pci_io.free_buffer(1, self.spare)
+        return status
 
     def on_exit(self) -> None:
         """Halt, then map."""
@@ -227,7 +239,13 @@ FAULTS = (
     Fault("waits-for-timer", _DRIVER, Parts(driver=WaitsForTimer), ("DRV-32",)),
     Fault("puts-off-by-timer", _DRIVER, Parts(driver=PutsOffByTimer), ("DRV-32",)),
     Fault("logs-to-other-disk", _DRIVER, Parts(driver=LogsToOtherDisk), ("DRV-33",)),
-    Fault("maps-in-handler", _DRIVER, Parts(driver=MapsInHandler), ("DRV-34",)),
+    Fault(
+        "maps-in-handler",
+        _DRIVER,
+        Parts(driver=MapsInHandler),
+        ("DRV-34",),
+        (("MEM-02", "no exit handler brings a memory allocation service about"),),
+    ),
     Fault("needs-private-protocol", _DRIVER, Parts(driver=NeedsPrivateProtocol), ("DRV-30",)),
     Fault(
         "tears-down-in-before-group",

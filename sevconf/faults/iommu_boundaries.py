@@ -2,7 +2,6 @@
 
 from sevconf.contract.driver import Mapped, MappingToken
 from sevconf.faults.fault import Fault
-from sevconf.faults.limits import OpensAllRam
 from sevconf.model.iommu.sev import Info, SevIommu
 from sevconf.model.parts import Parts
 from sevconf.vocabulary import PAGE_SIZE, AllocateType, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, pages_for
@@ -26,11 +25,11 @@ class AllocatesInMap(SevIommu):
 
 
 class DemandsAllocateBuffer(SevIommu):
-    """Maps nothing that did not come from AllocateBuffer."""
+    """Maps only whole pages of memory that did not come from AllocateBuffer."""
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Look for the buffer first."""
-        if self._buffer_around(host, length) is None:
+        if length % PAGE_SIZE and self._buffer_around(host, length) is None:
             return _REFUSED
         return super().map(operation, host, length, wide=wide)
 
@@ -226,5 +225,4 @@ FAULTS = (
     _fault("delivers-whole-pages", DeliversWholePages, "DMA-16", collateral=(("DMA-14", _BESIDE),)),
     _fault("leaves-bounces-open", LeavesBouncesOpen, "EBS-25"),
     _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07"),
-    _fault("opens-all-ram", OpensAllRam, "EBS-08", collateral=(("EBS-25", _DECLARED),)),
 )

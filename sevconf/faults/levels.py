@@ -37,9 +37,13 @@ class WaitsAtAnyLevel(DiskDriver):
 
     def start(self) -> EfiStatus:
         """Make a timer to wait for."""
-        self.timer = EventHandle(0)
-        _, self.timer = self.boot_services.create_event(EVT_TIMER, Tpl.CALLBACK)
-        return super().start()
+        status, self.timer = self.boot_services.create_event(EVT_TIMER, Tpl.CALLBACK)
+        if status.is_error:
+            return status
+        status = super().start()
+        if status.is_error:
+            self.boot_services.close_event(self.timer)
+        return status
 
     def stop(self) -> EfiStatus:
         """Stop, and close the timer too."""

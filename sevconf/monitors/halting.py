@@ -16,6 +16,7 @@ from sevconf.monitors.observed import Observer, attempts, driver_of, exit_window
 from sevconf.trace import (
     DeviceState,
     Dma,
+    EventCreated,
     EventQueued,
     IommuFault,
     MappingMade,
@@ -77,7 +78,7 @@ def _teardowns_under_way(trace: Trace) -> Iterator[_Teardown]:
     if window is None:
         return
     observer = Observer()
-    group = {e.event for e in trace.handlers()}
+    group = {e.event for e in trace.of(EventCreated) if e.group == EventGroup.EXIT_BOOT_SERVICES.value}
     pending: list[str] = []
     seen: set[str] = set()
     for entry in trace:

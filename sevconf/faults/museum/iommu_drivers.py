@@ -41,6 +41,7 @@ FAULTS = (
             ("DMA-01", "when Unmap returns, nothing that went through the mapping lies in plaintext"),
             ("DMA-04", "the tail of the last page holds no plaintext after Unmap"),
             ("EBS-08", _AT_EXIT),
+            ("DRV-24", "what was typed, saved or received lies in no DMA buffer once its mapping has ended"),
         ),
         upstream="tianocore/edk2, OvmfPkg/IoMmuDxe/IoMmuBuffer.c, IoMmuReleaseReservedSharedMem and "
         "IoMmuFreeCommonBuffer; CcIoMmu.c, IoMmuUnmapWorker",

@@ -176,7 +176,9 @@ class TransferKeyboardDriver(KeyboardDriver):
         return self.memory.read(self._report_at(slot), REPORT_SIZE)
 
     def _finish(self, slot: int) -> None:
-        self.pci_io.unmap(self.waiting.pop(slot))
+        """End a transfer, unless its Map had failed."""
+        if slot in self.waiting:
+            self.pci_io.unmap(self.waiting.pop(slot))
 
     def _report_at(self, slot: int) -> Gva:
         return Gva(self.reports + slot * REPORT_SIZE)

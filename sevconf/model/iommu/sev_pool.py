@@ -94,17 +94,19 @@ class SevPoolIommu(SevIommu):
         if status.is_error:
             self._give_slot(slot.start)
             return status, Gva(0)
-        self.buffers[slot.start] = Buffer(slot.start, pages, Gva(0), token)
+        buffer = Buffer(slot.start, pages, Gva(0), token)
+        self.buffers.update(dict.fromkeys(buffer.addresses, buffer))
         return EfiStatus.SUCCESS, slot.start
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:
         """Take a buffer back, unless it is still mapped; a slot is zeroed, whoever wrote there since Unmap."""
         buffer = self.buffers.get(host)
-        if buffer is None or host not in self.used_slots:
+        if buffer is None or buffer.host != host or host not in self.used_slots:
             return super().free_buffer(pages, host)
         if buffer.pages != pages or self._is_open(buffer):
             return EfiStatus.INVALID_PARAMETER
-        del self.buffers[host]
+        for page in buffer.addresses:
+            del self.buffers[page]
         self._give_token(buffer.token)
         self._empty_freed(buffer)
         self._give_slot(host)
