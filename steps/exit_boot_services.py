@@ -6,8 +6,8 @@ from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Act, EventSpec, Machine
 from sevconf.contract.disk import BLOCK
-from sevconf.monitors import Breach, Observer, control, exit_window, judge, judge_breaches
-from sevconf.trace import DeviceState, Dma, MappingEnded, NotificationBegan, NotificationEnded, Phase
+from sevconf.monitors import Breach, control, exit_window, judge, judge_breaches, lives
+from sevconf.trace import DeviceState, Dma, MappingEnded, MappingMade, NotificationBegan, NotificationEnded, Phase
 from sevconf.vocabulary import (
     EVT_NOTIFY_SIGNAL,
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
@@ -334,14 +334,9 @@ def halted_first(machine: Machine, monitored: Monitored) -> None:
 def none_live(machine: Machine) -> None:
     """Teardown: all of them."""
     control(exit_window(machine.trace), "ExitBootServices did not succeed")
-    observer = Observer()
-    made = 0
-    for entry in machine.trace:
-        for ended in observer.see(entry):
-            observer.live.pop(ended.mapping, None)
-        made = max(made, len(observer.live))
+    made = len(list(machine.trace.of(MappingMade)))
     control(made, "no mapping was ever live")
-    left = list(observer.live.values())
+    left = lives(machine.trace).live
     judge(
         not left,
         expected="every mapping is ended before ExitBootServices returns",

@@ -8,7 +8,7 @@ names at the IOMMU protocol.
 from pytest_bdd import given, parsers, then
 
 from sevconf.contract import Machine
-from sevconf.monitors import control, exit_window, judge
+from sevconf.monitors import control, exit_window, judge, lives
 from sevconf.trace import Dumped, MappingEnded
 from sevconf.vocabulary import PAGE_SIZE, DmaOperation, Party
 
@@ -108,7 +108,7 @@ def wide_mapping_ended(machine: Machine, asked: str) -> None:
     call = machine.trace.calls("IoMmu.Map")[-1]
     control(dict(call.arguments).get("operation") == asked, f"it was asked for {dict(call.arguments)}")
     judge(
-        machine.trace.last(MappingEnded),
+        not lives(machine.trace).live,
         expected="every mapping is ended before ExitBootServices returns, whatever its operation",
         observed=f"the one of {asked}, asked for at step {call.step}, is live still",
         culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),

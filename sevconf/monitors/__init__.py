@@ -11,13 +11,14 @@ from sevconf.monitors.cpu_access import Outlived, outlived
 from sevconf.monitors.judgement import control, judge, judge_breaches
 from sevconf.monitors.leak import Leak, explain, last_write, leaks, shown_in_plaintext
 from sevconf.monitors.life import leaks_after_life
-from sevconf.monitors.observed import ExitWindow, Observer, driver_of, exit_window, in_window
+from sevconf.monitors.observed import ExitWindow, Lives, Observer, driver_of, exit_window, in_window, lives
 
 __all__ = [
     "MONITORS",
     "Breach",
     "ExitWindow",
     "Leak",
+    "Lives",
     "Monitor",
     "Observer",
     "Outlived",
@@ -32,6 +33,7 @@ __all__ = [
     "last_write",
     "leaks",
     "leaks_after_life",
+    "lives",
     "outlived",
     "shown_in_plaintext",
 ]

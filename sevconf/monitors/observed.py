@@ -123,3 +123,22 @@ class Observer:
     def common_buffers(self) -> tuple[MappingMade, ...]:
         """Return the live mappings of common buffers."""
         return tuple(m for m in self.live.values() if m.operation is DmaOperation.COMMON_BUFFER)
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """All mappings of a trace: those still `live` at its end, and the steps at which the others `ended`, by name."""
+
+    live: tuple[MappingMade, ...]
+    ended: dict[str, int]
+
+
+def lives(trace: Trace) -> Lives:
+    """Follow every mapping to its end: by Unmap, by the IOMMU driver's word, or by the C-bits that it sets."""
+    observer = Observer()
+    ended: dict[str, int] = {}
+    for entry in trace:
+        for mapping in observer.see(entry):
+            ended[mapping.mapping] = entry.step
+            observer.live.pop(mapping.mapping, None)
+    return Lives(tuple(observer.live.values()), ended)
