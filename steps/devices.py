@@ -10,14 +10,12 @@ from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
-from sevconf.monitors import Breach, control, judge, judge_breaches, outlived
+from sevconf.monitors import control, judge, judge_breaches, outlived
 from sevconf.trace import DeviceRegister, Dma, MappingMade, party_of
 from sevconf.vocabulary import EfiStatus, Party
 
 from .drivers import require_handover
-from .values import Scene
-
-Monitored = Callable[[str], tuple[Breach, ...]]
+from .values import Monitored, Scene
 
 #: Bytes of a report, reports typed between two looks at them, how often that is done, steps that a device is given.
 REPORT, TYPED, TIMES, STEPS = 8, 4, 3, 12

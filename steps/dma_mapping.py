@@ -6,11 +6,11 @@ from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine, Mapped, MappingToken
 from sevconf.errors import Inconclusive
-from sevconf.monitors import Breach, control, judge, judge_breaches, leaks
+from sevconf.monitors import Breach, control, judge, judge_breaches
 from sevconf.trace import CBitChanged, Dumped, MapChanged, ServiceCall
 from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl, pages_for
 
-from .values import OPERATION, TPL, Scene, newest_actor
+from .values import OPERATION, TPL, Scene, newest_actor, require_private
 
 _COMMON = DmaOperation.COMMON_BUFFER
 
@@ -259,14 +259,7 @@ def mapping_with_neighbours(machine: Machine, scene: Scene, operation: DmaOperat
 @then("the attacker finds none of the neighbours' secrets")
 def neighbours_private(machine: Machine, dump: Dumped) -> None:
     """Dump: pages that nobody mapped."""
-    found = list(leaks(machine.trace, dump))
-    judge(
-        not found,
-        expected="what lies beside a mapped buffer stays private",
-        observed=found[0].observed if found else "",
-        culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),
-        steps=found[0].steps if found else (),
-    )
+    require_private(machine, dump, Party.IOMMU_DRIVER, "what lies beside a mapped buffer stays private")
 
 
 def opened_by_map(machine: Machine) -> dict[int, int]:
@@ -358,14 +351,7 @@ def from_former_owner(machine: Machine, scene: Scene, pages: int) -> None:
 @then("the attacker finds nothing of the former owner's secret")
 def former_owner_private(machine: Machine, dump: Dumped) -> None:
     """Dump: fresh common buffers."""
-    found = list(leaks(machine.trace, dump))
-    judge(
-        not found,
-        expected="Map exposes nothing of what lay in the memory before",
-        observed=found[0].observed if found else "",
-        culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),
-        steps=found[0].steps if found else (),
-    )
+    require_private(machine, dump, Party.IOMMU_DRIVER, "Map exposes nothing of what lay in the memory before")
 
 
 @then("it is answered whether Unmap changed the memory map")

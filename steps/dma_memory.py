@@ -4,21 +4,18 @@ Sentences on the memory behind mappings: where clients' buffers come from, and w
 They stand apart from `dma_mapping` because they are about several clients, and about memory before and after a mapping.
 """
 
-from collections.abc import Callable
-
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine, Mappable
 from sevconf.contract.disk import BLOCK
 from sevconf.errors import Unsupported
-from sevconf.monitors import Breach, control, judge, judge_breaches
+from sevconf.monitors import control, judge, judge_breaches
 from sevconf.trace import DeviceState, MappingMade, ServiceCall, ServiceReturn, Trace, party_of
 from sevconf.vocabulary import MEMORY_SERVICES, PAGE_SIZE, DmaOperation, EfiStatus, Gva, MemoryType, Party, pages_for
 
 from .dma_mapping import map_buffer, take_buffer
-from .values import OPERATION, Scene, newest_actor, one_of
+from .values import OPERATION, Monitored, Scene, newest_actor, one_of
 
-Monitored = Callable[[str], tuple[Breach, ...]]
 #: Bytes of a buffer whose size does not matter.
 SIZE = 512
 #: Bytes of a secret that are looked for as one.

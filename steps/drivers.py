@@ -1,18 +1,14 @@
 """Sentences on a driver's storyline; what it must not do is judged by monitors over the whole trace."""
 
-from collections.abc import Callable
-
 from pytest_bdd import given, then, when
 
 from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
-from sevconf.monitors import Breach, control, exit_window, judge_breaches
+from sevconf.monitors import control, exit_window, judge_breaches
 from sevconf.trace import Dma, MappingMade
 from sevconf.vocabulary import EfiStatus
 
-from .values import Scene
-
-Monitored = Callable[[str], tuple[Breach, ...]]
+from .values import Monitored, Scene
 
 #: Blocks that the storyline moves at once, and where.
 COUNT, LBA = 3, 8

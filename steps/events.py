@@ -9,17 +9,11 @@ from sevconf.monitors import control, judge
 from sevconf.trace import NotificationBegan, NotificationEnded, Phase, ServiceReturn
 from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EVT_SIGNAL_EXIT_BOOT_SERVICES, EfiStatus, EventGroup, Tpl
 
-from .values import TPL, Scene
+from .values import TPL, Scene, create
 
 #: A group of the scenarios' own.
 PRIVATE = "5ec0f000-0000-4000-8000-000000000001"
 EXIT = EventGroup.EXIT_BOOT_SERVICES.value
-
-
-def create(machine: Machine, spec: EventSpec) -> None:
-    """Create an event that the scenario needs."""
-    status = machine.core.create_event(spec)
-    control(not status.is_error, f"{spec.name} was not created: {status}")
 
 
 def runs(machine: Machine) -> list[str]:

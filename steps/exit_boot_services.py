@@ -1,12 +1,10 @@
 """Sentences on ExitBootServices: the core's, the OS loader's, and the order of halt and teardown."""
 
-from collections.abc import Callable
-
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Act, EventSpec, Machine
 from sevconf.contract.disk import BLOCK
-from sevconf.monitors import Breach, control, exit_window, judge, judge_breaches, lives
+from sevconf.monitors import control, exit_window, judge, judge_breaches, lives
 from sevconf.trace import DeviceState, Dma, MappingEnded, MappingMade, NotificationBegan, NotificationEnded, Phase
 from sevconf.vocabulary import (
     EVT_NOTIFY_SIGNAL,
@@ -19,21 +17,13 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
-from .values import TPL, Scene, newest_actor
-
-Monitored = Callable[[str], tuple[Breach, ...]]
+from .values import TPL, Monitored, Scene, create, newest_actor
 
 BEFORE = EventGroup.BEFORE_EXIT_BOOT_SERVICES.value
 #: Steps of a disk until it has got so far with a command.
 PROGRESS = {"seen nothing": 0, "fetched the descriptor": 1, "moved the data": 2}
 #: Where the scenarios put blocks.
 LBA = 40
-
-
-def create(machine: Machine, spec: EventSpec) -> None:
-    """Create an event that the scenario needs."""
-    status = machine.core.create_event(spec)
-    control(not status.is_error, f"{spec.name} was not created: {status}")
 
 
 def ran(machine: Machine, event: str) -> list[int]:

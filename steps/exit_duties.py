@@ -6,7 +6,7 @@ from pytest_bdd import given, then, when
 
 from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
-from sevconf.monitors import Breach, control, exit_window, judge, judge_breaches, lives
+from sevconf.monitors import control, exit_window, judge, judge_breaches, lives
 from sevconf.trace import (
     MappingEnded,
     NotificationBegan,
@@ -19,9 +19,7 @@ from sevconf.trace import (
 from sevconf.vocabulary import PAGE_SIZE, PROTOCOL_NAMES, UEFI_PROTOCOLS, EfiStatus, EventGroup, Party
 from sevconf.vocabulary.protocols import PCI_ENUMERATION_COMPLETE
 
-from .values import Scene, newest_actor
-
-Monitored = Callable[[str], tuple[Breach, ...]]
+from .values import Monitored, Scene, newest_actor
 
 #: Where the scenarios put a block.
 LBA = 16

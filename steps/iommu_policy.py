@@ -5,13 +5,11 @@ from collections.abc import Callable
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
-from sevconf.monitors import Breach, control, exit_window, judge, judge_breaches
+from sevconf.monitors import control, exit_window, judge, judge_breaches
 from sevconf.trace import DeviceState, Dma, IommuFault, IommuState, Phase
 from sevconf.vocabulary import PAGE_SIZE, DmaOperation, Gva, IommuAccess, Party, pages_for
 
-from .values import OPERATION, Scene, newest_actor, one_of
-
-Monitored = Callable[[str], tuple[Breach, ...]]
+from .values import OPERATION, Monitored, Scene, newest_actor, one_of
 
 #: Bytes that a bus master moves at once: an access, and a secret that is looked for.
 SIZE = 512

@@ -7,14 +7,12 @@ from pytest_bdd import given, parsers, then, when
 from sevconf.contract import EventSpec, Machine
 from sevconf.contract.disk import BLOCK
 from sevconf.errors import SuiteError
-from sevconf.monitors import Breach, control, exit_window, judge_breaches
+from sevconf.monitors import control, exit_window, judge_breaches
 from sevconf.trace import ServiceCall, party_of
 from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EVT_TIMER, EfiStatus, Party, TimerDelay, Tpl
 from sevconf.vocabulary.protocols import BLOCK_IO
 
-from .values import Scene
-
-Monitored = Callable[[str], tuple[Breach, ...]]
+from .values import Monitored, Scene
 
 #: Where the scenarios put a block.
 LBA = 24

@@ -6,13 +6,11 @@ from itertools import pairwise
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
-from sevconf.monitors import Breach, control, exit_window, judge, judge_breaches
+from sevconf.monitors import control, exit_window, judge, judge_breaches
 from sevconf.trace import MapChanged, MappingEnded, NotificationBegan, party_of
 from sevconf.vocabulary import PAGE_SIZE, EfiStatus, Gva, MemoryType, Party
 
-from .values import Scene
-
-Monitored = Callable[[str], tuple[Breach, ...]]
+from .values import Monitored, Scene
 
 
 @given("the current MapKey is known")

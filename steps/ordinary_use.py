@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterator
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
-from sevconf.monitors import Breach, control, judge, judge_breaches
+from sevconf.monitors import control, judge, judge_breaches
 from sevconf.trace import MapChanged, MappingMade, ServiceCall, ServiceReturn, party_of
 from sevconf.vocabulary import MEMORY_SERVICES, PAGE_SIZE, DmaOperation, EfiStatus, Party, restriction
 
-from .values import OPERATION, Scene, newest_actor
-
-Monitored = Callable[[str], tuple[Breach, ...]]
+from .values import OPERATION, Monitored, Scene, newest_actor
 
 
 @given("an IOMMU driver that logs each Map and Unmap in pool memory")

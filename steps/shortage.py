@@ -4,20 +4,17 @@ Sentences on drivers that do not get what they ask for.
 They stand apart from `drivers` because here a status that is an error is what a scenario wants.
 """
 
-from collections.abc import Callable
-
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
 from sevconf.errors import Inconclusive
-from sevconf.monitors import Breach, control, judge, judge_breaches
+from sevconf.monitors import control, judge, judge_breaches
 from sevconf.trace import MappingMade, ServiceCall, ServiceReturn
 from sevconf.vocabulary import EfiStatus, Party
 
-from .values import Scene, newest_actor
+from .values import Monitored, Scene, newest_actor
 
-Monitored = Callable[[str], tuple[Breach, ...]]
 #: Where the storyline's blocks are, and how many.
 LBA, COUNT = 30, 3
 #: Calls that a start may make before the suite stops counting.

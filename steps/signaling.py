@@ -18,18 +18,12 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
-from .values import TPL, Scene
+from .values import TPL, Scene, create
 
 #: A group of the scenarios' own.
 PRIVATE = "5ec0f000-0000-4000-8000-000000000002"
 #: Units of 100 ns between two ticks that any core keeps up with: 10 ms.
 TICK = 100_000
-
-
-def create(machine: Machine, spec: EventSpec) -> None:
-    """Create an event that the scenario needs."""
-    status = machine.core.create_event(spec)
-    control(not status.is_error, f"{spec.name} was not created: {status}")
 
 
 def began(machine: Machine, event: str) -> list[int]:

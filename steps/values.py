@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from sevconf.contract import Machine, Secret
-from sevconf.monitors import control, judge, leaks, shown_in_plaintext
+from sevconf.contract import EventSpec, Machine, Secret
+from sevconf.monitors import Breach, control, judge, leaks, shown_in_plaintext
 from sevconf.trace import Dumped, Trace
 from sevconf.vocabulary import CBit, DmaOperation, Party, Tpl
 
 T = TypeVar("T")
+
+#: What the fixture `monitored` is: the charged breaches of a rule.
+Monitored: TypeAlias = Callable[[str], tuple[Breach, ...]]
 
 
 def one_of(table: dict[str, T]) -> Callable[[str], T]:
@@ -52,11 +55,22 @@ def require_no_leak(machine: Machine, scene: Scene, dump: Dumped, whom: Party) -
             shown_in_plaintext(machine.trace, secret.name),
             f"{secret.name} was never seen in DRAM, so its absence proves nothing",
         )
+    require_private(machine, dump, whom, "no secret lies in plaintext in DRAM")
+
+
+def require_private(machine: Machine, dump: Dumped, whom: Party, expected: str) -> None:
+    """Judge that a dump holds none of the secrets, and say of the first one who left it there."""
     found = list(leaks(machine.trace, dump))
     judge(
         not found,
-        expected="no secret lies in plaintext in DRAM",
+        expected=expected,
         observed=found[0].observed if found else "",
         culprit=newest_actor(machine.trace, whom),
         steps=found[0].steps if found else (),
     )
+
+
+def create(machine: Machine, spec: EventSpec) -> None:
+    """Create an event that the scenario needs."""
+    status = machine.core.create_event(spec)
+    control(not status.is_error, f"{spec.name} was not created: {status}")
