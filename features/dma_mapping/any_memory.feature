@@ -6,6 +6,8 @@ Feature: What Map may ask of its callers
   Rule: The first mapping of a common buffer takes no memory, and its Unmap gives none back
     Source: EDK II OvmfPkg/IoMmuDxe, AllocateBuffer: it takes the stash for the whole buffer beforehand, and could take
     the mapping's record with it. The UEFI specification does not ask for it.
+    Mend: Take the record of a common buffer's first mapping in AllocateBuffer, beside the stash, and give both back in
+    FreeBuffer.
 
     @DMA-09.1
     Scenario Outline: Memory services inside Map and Unmap
@@ -22,6 +24,8 @@ Feature: What Map may ask of its callers
   @DMA-10 @iommu-driver @uefi @T09 @on-none @on-sev @needs-dma-client @needs-core-services
   Rule: Read and Write mappings work on memory that never came from AllocateBuffer
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): only BusMasterCommonBuffer asks for memory from AllocateBuffer.
+    Mend: Let Map for BusMasterRead and BusMasterWrite bounce whatever memory it is given, and look for AllocateBuffer's
+    record only for a common buffer.
 
     @DMA-10.1
     Scenario Outline: Memory of any origin
@@ -43,6 +47,7 @@ Feature: What Map may ask of its callers
   @DMA-11 @iommu-driver @uefi @T33 @on-none @on-sev @needs-block-driver
   Rule: An IOMMU driver refuses nothing to a driver that keeps to the specification
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL: the interface is the same with and without an IOMMU.
+    Mend: Ask in Map for nothing that PciIo does not ask for, and serve each call that would succeed without an IOMMU.
 
     @DMA-11.1
     Scenario: A conforming driver's whole life
@@ -59,6 +64,7 @@ Feature: What Map may ask of its callers
   @DMA-15 @iommu-driver @unspecified @S28 @on-none @on-sev @needs-dma-client @needs-core-services
   Rule: What Map does with no bytes at all is left open
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() says nothing on a NumberOfBytes of zero.
+    Mend: Nothing is to mend: success and refusal both conform.
 
     @DMA-15.1
     Scenario Outline: A length of zero

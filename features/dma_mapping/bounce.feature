@@ -6,6 +6,8 @@ Feature: Bounce memory
   Rule: Unmap of a BusMasterWrite mapping delivers no bytes of another client
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuUnmapWorker: it copies NumberOfBytes out of the bounce, however few
     of them the bus master wrote.
+    Mend: Clear a BusMasterWrite bounce before the device can reach it, so that a short write leaves zeros and no former
+    bytes behind.
 
     @DMA-12.1
     Scenario Outline: A bus master that writes less than was mapped for it
@@ -27,6 +29,8 @@ Feature: Bounce memory
   Rule: Two live mappings never share memory that their bus masters reach
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): a mapping is the caller's until Unmap; EDK II e27cfda33b and
     52ab4f0e98 mended a pool that gave one buffer to two mappings.
+    Mend: Mark bounce memory as taken in the same step that finds it free, at a level that no other caller of Map can
+    interrupt.
 
     @DMA-13.1
     Scenario Outline: Several mappings of one size
@@ -67,6 +71,7 @@ Feature: Bounce memory
   @DMA-17 @iommu-driver @beyond-uefi @S30 @on-sev @needs-dma-client @needs-core-services @needs-guest-memory
   Rule: Pages are private and clean before an IOMMU driver gives them back
     Source: EDK II bc1c2e49ac; OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuUnmapWorker: bounce pages are zeroed, and then freed.
+    Mend: Set the C-bit of bounce pages and zero them through it, and only then call FreePages.
 
     @DMA-17.1
     Scenario Outline: What Unmap and FreeBuffer give back

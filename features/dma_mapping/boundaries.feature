@@ -7,6 +7,8 @@ Feature: Map at its boundaries
   Rule: Map serves any length at any place, and mappings side by side do not disturb each other
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() and Unmap(): HostAddress and NumberOfBytes have no grain; EDK II
     XhciDxe c3eb7f5d3e and issue 9771 are bugs of the field at such boundaries.
+    Mend: Compute first and last page from address and length, count how many live mappings hold each page open, and
+    close it with the last of them.
 
     @DMA-14.1
     Scenario Outline: Data go through a mapping of any length and place, with another one beside it

@@ -6,6 +6,7 @@ Feature: What a driver's CPU code leaves alone
   Rule: Between Map(BusMasterRead) and its Unmap the CPU writes nothing to the buffer
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): writes of the CPU are to be complete before it is called; a
     buffer that both sides use is a common buffer.
+    Mend: Finish all stores to the buffer before Map for BusMasterRead, or use a common buffer if they cannot end there.
 
     @DRV-20.1 @needs-block-driver
     Scenario: Blocks that the disk reads
@@ -22,6 +23,7 @@ Feature: What a driver's CPU code leaves alone
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() and Unmap(): what the bus master wrote is in the buffer after
     Unmap; a buffer that both sides use is a common buffer. A mapping for each transfer, live until the device
     answers, is right.
+    Mend: Look at what the device wrote only after Unmap, with a new mapping for each transfer, or use a common buffer.
 
     @DRV-21.1 @needs-block-driver
     Scenario: Blocks that the disk writes
@@ -48,6 +50,8 @@ Feature: What a driver's CPU code leaves alone
   Rule: The CPU never uses a DeviceAddress as a pointer
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): DeviceAddress is for the bus master, the CPU has HostAddress.
     They differ where EDK II OvmfPkg/IoMmuDxe bounces.
+    Mend: Keep HostAddress and DeviceAddress in variables of different types, and let loads and stores use HostAddress
+    alone.
 
     @DRV-22.1 @needs-block-driver
     Scenario: The disk's buffers
@@ -68,6 +72,7 @@ Feature: What a driver's CPU code leaves alone
   Rule: A Read or Write mapping should end before the protocol call that needed it returns
     Source: EDK II OvmfPkg/IoMmuDxe was made for drivers that use common buffers for all that outlives a call;
     MdeModulePkg/Bus/Pci/XhciDxe and OvmfPkg/VirtioNetDxe keep Read and Write mappings longer.
+    Mend: Use a common buffer for whatever the device may still need when the protocol call has returned.
 
     @DRV-23.1 @needs-block-driver
     Scenario: Calls of the disk's driver

@@ -7,6 +7,8 @@ Feature: What typing, saving and the network leave in DMA buffers
   Rule: Nothing that was typed, saved or received lies in plaintext once its mapping has ended
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, Unmap and IoMmuExitBoot; MdeModulePkg/Bus/Usb/UsbKbDxe/KeyBoard.c
     reads reports of eight bytes, and MdeModulePkg/Bus/Pci/EhciDxe maps the memory that they arrive in.
+    Mend: Overwrite every byte of the bounce, down to the last partial block, through the C-bit in Unmap and in the
+    teardown.
 
     @DRV-24.1 @needs-keyboard-driver @needs-keyboard-transfers @needs-os-loader
     Scenario Outline: Keys were typed, and the last ones nobody has read

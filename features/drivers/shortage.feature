@@ -5,6 +5,8 @@ Feature: A driver that does not get what it asks for
   Rule: A driver that gets fewer bytes mapped than it asked for lets its device use no more
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(): on return NumberOfBytes is what was mapped, which may be less than
     what was asked for.
+    Mend: Compare NumberOfBytes on return from Map with what was asked for, and unmap and split the transfer, or fail
+    it, if it is less.
 
     @DRV-40.1
     Scenario Outline: Blocks of which Map takes only a part
@@ -28,6 +30,7 @@ Feature: A driver that does not get what it asks for
   @DRV-41 @driver @uefi @S37 @on-none @on-sev @needs-block-driver @needs-shortage
   Rule: A start that fails half way leaves nothing mapped, running, registered or allocated
     Source: UEFI 2.10, 11.1 EFI_DRIVER_BINDING_PROTOCOL.Start(): a driver that fails to start gives back all that it took.
+    Mend: Let Start undo its steps in reverse order on each path of failure, closing the event for ExitBootServices too.
 
     @DRV-41.1
     Scenario: Each call of the start that takes resources fails in turn

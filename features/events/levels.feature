@@ -6,6 +6,8 @@ Feature: Levels and processors from which services are called
   Rule: A driver calls each service at a level that the table allows
     Source: UEFI 2.10, 7.1, table "TPL Restrictions": BlockIo may be called up to TPL_CALLBACK, and what its driver calls
     inside runs at that level.
+    Mend: Call memory allocation services and protocols before RaiseTPL, and raise no higher than the service that is
+    called allows.
 
     @EVT-07.1
     Scenario Outline: Blocks are written and read at a level at which BlockIo may be called
@@ -29,6 +31,8 @@ Feature: Levels and processors from which services are called
   Rule: An IOMMU driver calls each service at a level that the table allows
     Source: UEFI 2.10, 7.1, table "TPL Restrictions": Memory Allocation Services up to TPL_NOTIFY, as the protocols
     that the table doesn't name.
+    Mend: Restore the caller's level before memory is allocated or freed, and keep only the list of mappings under a
+    raised level.
 
     @EVT-08.1
     Scenario Outline: A buffer is mapped and unmapped at a level at which PciIo may be called
@@ -52,6 +56,8 @@ Feature: Levels and processors from which services are called
   @EVT-09 @os-loader @uefi @T22 @on-none @on-sev @needs-os-loader
   Rule: An OS loader calls each service at a level that the table allows
     Source: UEFI 2.10, 7.1, table "TPL Restrictions".
+    Mend: Call GetMemoryMap, ExitBootServices and all other services after RestoreTPL, at a level that the table names
+    for them.
 
     @EVT-09.1
     Scenario: From the memory map to the hand-over
@@ -62,6 +68,8 @@ Feature: Levels and processors from which services are called
   Rule: A driver calls no service from an application processor
     Source: UEFI 2.10, 2.3.4: boot services are for one processor; PI 1.7, volume 2, 13.4 EFI_MP_SERVICES_PROTOCOL: what runs
     on application processors calls no UEFI service.
+    Mend: Let the procedure on the application processor compute in memory that it was given, and call services when it
+    is done, on the boot processor.
 
     @EVT-10.1
     Scenario: From the start of the driver to the hand-over

@@ -5,6 +5,8 @@ Feature: Levels that a core refuses
   @EVT-16 @core @uefi @T22 @on-none @needs-core-services
   Rule: WaitForEvent above TPL_APPLICATION is refused
     Source: UEFI 2.10, 7.1.6 EFI_BOOT_SERVICES.WaitForEvent(): the one service with a status for a wrong level.
+    Mend: Compare the current level with TPL_APPLICATION on entry of WaitForEvent, and return EFI_UNSUPPORTED if they
+    differ.
 
     @EVT-16.1
     Scenario Outline: The event is signaled already
@@ -24,6 +26,8 @@ Feature: Levels that a core refuses
   Rule: A notification is queued above TPL_APPLICATION, up to TPL_HIGH_LEVEL
     Source: UEFI 2.10, 7.1, table "TPL Restrictions", event notification levels; 7.1.1 EFI_BOOT_SERVICES.CreateEvent():
     EFI_INVALID_PARAMETER if NotifyTpl is not a supported level.
+    Mend: Check NotifyTpl in CreateEvent and CreateEventEx when a notification is asked for, and return
+    EFI_INVALID_PARAMETER outside this range.
 
     @EVT-17.1
     Scenario Outline: An event with a notification function

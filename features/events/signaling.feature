@@ -5,6 +5,7 @@ Feature: What signaling a member of a group does
   Rule: Whether signaling a member inside its group's dispatch runs members again is the core's choice
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx() and 7.1.5 SignalEvent(): signaling a member signals the whole
     group; and on the exit group: its events are signaled once.
+    Mend: Nothing is to mend: running members once or again conforms.
 
     @EVT-11.1
     Scenario: A member of a private group signals one that has run
@@ -22,6 +23,7 @@ Feature: What signaling a member of a group does
   Rule: Signaling any member of a group signals all of them, whatever its type
     Source: UEFI 2.10, 7.1.5 EFI_BOOT_SERVICES.SignalEvent(): all events of the group are signaled; 7.1.2 CreateEventEx(),
     whose own example signals a group by a member of type 0.
+    Mend: Look for a group in SignalEvent before the event's type is looked at, and signal every member of that group.
 
     @EVT-12.1
     Scenario Outline: A group of one member of each type
@@ -40,6 +42,8 @@ Feature: What signaling a member of a group does
   Rule: No timer notification runs once exit handlers run, however its timer was armed
     Source: UEFI 2.10, 7.4.6 EFI_BOOT_SERVICES.ExitBootServices(): timer services are off before the exit group; 7.1.7
     SetTimer(): a trigger time of 0 means the next timer tick.
+    Mend: Cease to look at timers before the exit group is signaled, and let SetTimer queue nothing from then on, with a
+    trigger time of 0 neither.
 
     @EVT-13.1
     Scenario Outline: An exit handler arms a timer

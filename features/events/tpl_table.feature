@@ -4,6 +4,8 @@ Feature: The table of levels, service by service
   @EVT-14 @core @uefi @T22 @on-none @needs-core-services
   Rule: A core serves each call at every level that the table allows for it
     Source: UEFI 2.10, 7.1, table "TPL Restrictions".
+    Mend: Remove checks of the level that are stricter than the table, and keep internal locks at TPL_HIGH_LEVEL where
+    it allows that level.
 
     @EVT-14.1
     Scenario Outline: A legal call
@@ -59,6 +61,7 @@ Feature: The table of levels, service by service
   @EVT-15 @core @unspecified @T22 @on-none @needs-core-services
   Rule: What a core answers to a call above the level that the table allows is its own choice
     Source: UEFI 2.10, 7.1, table "TPL Restrictions", which names no status; 7.1.6 WaitForEvent() alone has one.
+    Mend: Nothing is to mend in the core: the caller should lower its level.
 
     @EVT-15.1
     Scenario Outline: An illegal call

@@ -5,6 +5,7 @@ Feature: Around the calls of ExitBootServices
   Rule: A core that signals IOMMU drivers apart does so behind every other exit handler
     Source: no specification has such a signal; it would do in the core what EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c,
     IoMmuExitBoot does by a second event.
+    Mend: Signal the IOMMU drivers' group when the queue of the exit group is empty, not together with it.
 
     @EBS-11.1
     Scenario Outline: An IOMMU driver without an exit handler of its own
@@ -25,6 +26,7 @@ Feature: Around the calls of ExitBootServices
   Rule: No mapping is torn down in the BeforeExitBootServices group
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(): the group comes before timers stop and before drivers halt
     their devices; EDK II FatPkg/EnhancedFatDxe flushes to disk in it.
+    Mend: Register the teardown for ExitBootServices, and do nothing to live mappings in the group before.
 
     @EBS-12.1
     Scenario: A disk runs when the OS loader calls
@@ -35,6 +37,7 @@ Feature: Around the calls of ExitBootServices
   @EBS-13 @os-loader @uefi @S11 @since-2.9 @on-none @on-sev @needs-os-loader @needs-core-services
   Rule: After its first call of ExitBootServices an OS loader uses memory allocation services only
     Source: UEFI 2.10, 7.4.6 EFI_BOOT_SERVICES.ExitBootServices().
+    Mend: Do all that needs other services before the first call, and only take the memory map and call again after it.
 
     @EBS-13.1
     Scenario: The first call is refused
@@ -46,6 +49,7 @@ Feature: Around the calls of ExitBootServices
   Rule: No Map succeeds behind the teardown
     Source: EDK II OvmfPkg/IoMmuDxe, CcIoMmu.c, IoMmuExitBoot: the teardown is the last that the driver does; what would
     be mapped behind it would stay decrypted. UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() may fail for lack of resources.
+    Mend: Set a flag when the teardown begins, and let Map return EFI_OUT_OF_RESOURCES from then on.
 
     @EBS-14.1
     Scenario Outline: A handler that defers its work maps in it

@@ -6,6 +6,8 @@ Feature: What VT-d does at ExitBootServices
   Rule: Until every exit handler has run, no DMA inside a live mapping faults
     Source: EDK II edk2-platforms, IntelVTdDxe/DmaProtection.c, OnExitBootServices: it turns translation off or leaves
     grants as they are; devices are halted by handlers that may run behind it.
+    Mend: Leave the entries of live mappings present in the exit handler, and change grants or translation only behind
+    all other handlers.
 
     @IOM-05.1
     Scenario Outline: A disk works until its driver's handler
@@ -26,6 +28,7 @@ Feature: What VT-d does at ExitBootServices
   Rule: Under the policy open, an OS that knows no IOMMU finds all DMA allowed
     Source: EDK II edk2-platforms, IntelVTdDxe/DmaProtection.c, OnExitBootServices, and PcdVTdPolicyPropertyMask, whose
     default it is.
+    Mend: Turn translation off behind the exit handlers if the policy is open, on every remapping unit of the platform.
 
     @IOM-06.1
     Scenario Outline: Memory that the firmware never opened
@@ -45,6 +48,7 @@ Feature: What VT-d does at ExitBootServices
   Rule: Under the policy keep, what was not granted passes neither in nor behind the exit handlers
     Source: EDK II edk2-platforms, IntelVTdDxe/DmaProtection.c, OnExitBootServices: with BIT1 of PcdVTdPolicyPropertyMask
     translation stays on.
+    Mend: Leave translation on with its tables in place, and set no entry at exit that SetAttribute did not ask for.
 
     @IOM-07.1
     Scenario: A device that nobody halts reads all the time
@@ -59,6 +63,8 @@ Feature: What VT-d does at ExitBootServices
   Rule: Under the policy keep, no grant reaches memory that the OS owns now
     Source: UEFI 2.10, 7.2, table "Memory Type Usage after ExitBootServices()": boot services memory is free for use by
     the OS. EDK II edk2-platforms, IntelVTdDxe leaves such grants in place; tianocore/edk2 issue 9870 discusses it.
+    Mend: Clear, behind all exit handlers, each entry whose page is of a type that the OS may reuse, and flush the
+    IOTLB.
 
     @IOM-08.1
     Scenario Outline: A mapping that was live at exit

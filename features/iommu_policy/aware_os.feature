@@ -5,6 +5,7 @@ Feature: An OS that takes the IOMMU over
   @IOM-09 @os @beyond-uefi @T29 @on-vtd-open @on-vtd-keep @needs-dma-client @needs-core-services @needs-os-loader @needs-iommu-policy
   Rule: An OS that knows the IOMMU replaces the firmware's grants by its own
     Source: Linux, drivers/iommu/intel/iommu.c, init_dmars.
+    Mend: Build tables of the OS's own, set the root table pointer to them, and flush context cache and IOTLB.
 
     @IOM-09.1
     Scenario: The firmware had granted something else
@@ -18,6 +19,7 @@ Feature: An OS that takes the IOMMU over
   Rule: If translation is on when the OS takes the IOMMU over, it is never off in between
     Source: Linux, drivers/iommu/intel/iommu.c, init_dmars, which does turn it off, unless it boots as the kernel that
     saves a crash dump.
+    Mend: Change the root table pointer while translation stays on, and do not clear the translation enable bit first.
 
     @IOM-10.1
     Scenario: A device that nobody halts reads all the time

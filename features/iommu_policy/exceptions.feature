@@ -6,6 +6,8 @@ Feature: What VT-d lets pass though no driver asked
   Rule: What the platform reserves for a device is open to that device, and to no other, as long as translation is on
     Source: EDK II edk2-platforms, IntelVTdDxe/DmaProtection.c, EnableRmrrPciAddress. The tables must lie where an OS
     reuses no memory, or the range is lost with them.
+    Mend: Enter each reserved range for the device that it names in the tables, and allocate these tables from memory
+    that the OS keeps.
 
     @IOM-03.1
     Scenario Outline: While the firmware runs
@@ -35,6 +37,7 @@ Feature: What VT-d lets pass though no driver asked
   Rule: Whether DMA passes before the tables are installed is left to the platform
     Source: EDK II edk2-platforms, IntelVTdDxe/IntelVTdDxe.c, IoMmuSetAttribute: what is asked for before the DMAR table
     is installed is only noted; what blocks DMA until then, if anything, ran before.
+    Mend: Nothing is to mend: a platform that wants DMA blocked earlier needs a component that runs earlier.
 
     @IOM-04.1
     Scenario: No driver has used PciIo yet

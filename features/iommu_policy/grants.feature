@@ -6,6 +6,8 @@ Feature: What a device behind VT-d can reach
   Rule: Once the tables are installed, a device reaches only what was asked for it, page by page and direction by direction
     Source: EDK II edk2-platforms, IntelVTdDxe/TranslationTable.c, SetAccessAttribute: entries of 4 KiB for each source,
     not present until they are set.
+    Mend: Start from tables without present entries, one for each source, and set read and write separately for each
+    page of 4 KiB.
 
     @IOM-01.1
     Scenario Outline: A bus master for which nobody ever mapped anything
@@ -64,6 +66,8 @@ Feature: What a device behind VT-d can reach
   Rule: Map opens nothing, SetAttribute opens exactly the access that it names, and with none it closes again
     Source: EDK II MdeModulePkg/Include/Protocol/IoMmu.h, EDKII_IOMMU_SET_ATTRIBUTE; edk2-platforms,
     IntelVTdDxe/IntelVTdDxe.c, IoMmuSetAttribute.
+    Mend: Change entries in SetAttribute only, set exactly the access that it names, and flush the IOTLB when access is
+    taken away.
 
     @IOM-02.1 @on-vtd-open
     Scenario Outline: What SetAttribute was asked for

@@ -6,6 +6,8 @@ Feature: The same wrong DMA behind VT-d and under SEV
   Rule: A wrong access faults behind VT-d and changes nothing; under SEV it does not fault and leaves garbage
     Source: Linux, drivers/iommu/intel/dmar.c, dmar_fault; Linux, Documentation/arch/x86/amd-memory-encryption.rst: a
     device reads and writes DRAM as it lies. So is it with SEV and SEV-ES; under SEV-SNP the host's access is refused.
+    Mend: Check source, page and direction before a byte is moved behind VT-d, and give the device DRAM as it lies under
+    SEV.
 
     @IOM-11.1 @on-vtd-open @on-vtd-keep
     Scenario Outline: Behind VT-d

@@ -4,6 +4,8 @@ Feature: Who is told that the memory map has changed
   @MEM-10 @core @uefi @S34 @on-none @needs-core-services
   Rule: Every change of a page range signals the MemoryMapChange group, which finds the new memory map
     Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx(), on EFI_EVENT_GROUP_MEMORY_MAP_CHANGE.
+    Mend: Signal the MemoryMapChange group in the place where a range of pages changes its type, when the map is
+    consistent again.
 
     @MEM-10.1
     Scenario Outline: Somebody changes a page range below the level of the handler

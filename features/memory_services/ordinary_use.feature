@@ -6,6 +6,8 @@ Feature: Memory services in Map and Unmap, outside of ExitBootServices
   Rule: Outside of ExitBootServices Map and Unmap serve every operation at every level, whatever memory they need
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(), Unmap(): no restriction; 7.1, table "TPL Restrictions": up to
     TPL_NOTIFY, as the memory allocation services.
+    Mend: Serve each operation up to TPL_NOTIFY, allocate whatever it needs, and keep the ban on memory services to the
+    teardown.
 
     @MEM-08.1
     Scenario Outline: A mapping comes and goes
@@ -30,6 +32,7 @@ Feature: Memory services in Map and Unmap, outside of ExitBootServices
   @MEM-09 @pci @uefi @T51 @on-sev @needs-dma-client @needs-core-services @needs-handler-tpl
   Rule: What lies behind Map and Unmap may use memory services there
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(), Unmap(), which forbid none; tracing of calls needs them.
+    Mend: Let PciIo and the root bridge keep no lock and rely on no MapKey over their calls of the IOMMU driver.
 
     @MEM-09.1
     Scenario Outline: An IOMMU driver keeps a log
@@ -51,6 +54,7 @@ Feature: Memory services in Map and Unmap, outside of ExitBootServices
   @MEM-11 @iommu-driver @unspecified @T06 @T34 @on-none @on-sev @needs-dma-client @needs-core-services
   Rule: Whether Map and Unmap change the memory map is the IOMMU driver's choice
     Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map(), Unmap(): they name no memory but what is mapped.
+    Mend: Nothing is to mend outside of exit handlers: either answer conforms.
 
     @MEM-11.1
     Scenario Outline: A mapping comes and goes in ordinary use

@@ -5,6 +5,7 @@ Feature: What a device sees, and when it is a leak
   Rule: What lies in a live mapping is in the clear, and is no leak
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: DMA goes through shared memory. What goes through it
     after a compromise is seen anyway, so only what should have been encrypted before can leak.
+    Mend: Search a dump only for data whose mapping has ended, and leave live mappings out of the count of leaks.
 
     @TM-03.1
     Scenario Outline: A dump while a mapping is live
@@ -22,6 +23,7 @@ Feature: What a device sees, and when it is a leak
   Rule: What was not opened for it is ciphertext to a device, and what the device writes there is garbage to the guest
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: a device has no key. Under SEV and SEV-ES nothing
     faults.
+    Mend: Let DMA move the bytes of DRAM as they lie, past the cipher, whatever page-table entries say.
 
     @TM-04.1
     Scenario Outline: A device reads where nothing is open
@@ -50,6 +52,7 @@ Feature: What a device sees, and when it is a leak
   @TM-05 @memory @uefi @S38 @on-none @on-sev @needs-block-driver @needs-os-loader
   Rule: What is asked beyond UEFI can be met together with UEFI, by one driver in one run
     Source: UEFI 2.10, 14.4 and 7.4.6; what this suite asks beyond them is tagged so.
+    Mend: Halt the device in the exit handler and leave mappings and memory as they are, which satisfies both.
 
     @TM-05.1
     Scenario: The reference driver, a hand-over, and every rule that holds in all runs
