@@ -24,6 +24,7 @@ from sevconf.errors import BrokenContract, ForeignFailure
 from sevconf.model.boot_services import Core
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
+from sevconf.model.machine import FIRMWARE_SIZE
 from sevconf.model.os_loader import OsLoader as ReferenceLoader
 from sevconf.model.parts import Parts
 from sevconf.subjects.python.border import Border
@@ -47,6 +48,29 @@ class CheckedMemEncrypt:
             how = f"asks for {pages} pages from {gva:#x}, which are no mapped pages"
             raise BrokenContract(self._culprit, "change C-bits", how)
         self._guest.set_cbit(gva, pages, cbit)
+
+
+class OwnMemory:
+    """Guest memory but for the firmware's own pages: what lies there is no buffer of anybody's."""
+
+    def __init__(self, memory: GuestMemory, culprit: str) -> None:
+        self._memory = memory
+        self._culprit = culprit
+
+    def read(self, gva: Gva, length: int) -> bytes:
+        """Load."""
+        self._check("read", gva, length)
+        return self._memory.read(gva, length)
+
+    def write(self, gva: Gva, data: bytes) -> None:
+        """Store."""
+        self._check("write", gva, len(data))
+        self._memory.write(gva, data)
+
+    def _check(self, act: str, gva: Gva, length: int) -> None:
+        if gva < FIRMWARE_SIZE:
+            how = "takes memory of the firmware for its own: no service gave it that address"
+            raise BrokenContract(self._culprit, f"{act} {length} bytes at Gva {gva:#x}", how)
 
 
 class VendorIommu:
@@ -95,7 +119,7 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
         return offered(BootServices, "boot_services", core, border)
 
     def memory(guest: GuestMemory) -> Any:
-        return offered(GuestMemory, "memory", guest, border)
+        return offered(GuestMemory, "memory", OwnMemory(guest, origin.culprit), border)
 
     def driver(core: BootServices, pci_io: PciIo, guest: GuestMemory) -> Driver:
         kind = cast("Any", vendor).kind
