@@ -47,6 +47,10 @@ FAULTS = (
     Fault("device-reads-through-cipher", Party.MEMORY, Parts(ram=LastWriterRam, bus=SeesThroughCipher), ("TM-04",)),
     Fault("device-writes-through-cipher", Party.MEMORY, Parts(ram=LastWriterRam, bus=WritesThroughCipher), ("TM-04",)),
     Fault(
-        "device-encrypts", Party.MEMORY, Parts(bus=SeesLiveDmaInCipher), ("TM-03",), (("TM-04", "a device has no key"),)
+        "device-encrypts",
+        Party.MEMORY,
+        Parts(bus=SeesLiveDmaInCipher),
+        ("TM-03",),
+        (("TM-04", "a device has no key: it reads and writes DRAM as it lies"),),
     ),
 )

@@ -78,7 +78,8 @@ def _teardowns_under_way(trace: Trace) -> Iterator[_Teardown]:
     if window is None:
         return
     observer = Observer()
-    group = {e.event for e in trace.of(EventCreated) if e.group == EventGroup.EXIT_BOOT_SERVICES.value}
+    exits = EventGroup.EXIT_BOOT_SERVICES.value
+    group = {e.event for e in (*trace.of(EventCreated), *trace.handlers()) if e.group == exits}
     pending: list[str] = []
     seen: set[str] = set()
     for entry in trace:

@@ -95,7 +95,7 @@ def no_buffer(machine: ReferenceMachine, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def no_mapping(machine: ReferenceMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Map fail."""
-    monkeypatch.setattr(NoIommu, "map", lambda *_: Mapped(OUT, 0, 0, MappingToken(0)))
+    monkeypatch.setattr(NoIommu, "map", lambda *_, **__: Mapped(OUT, 0, 0, MappingToken(0)))
 
 
 def no_event(machine: ReferenceMachine, monkeypatch: pytest.MonkeyPatch) -> None:

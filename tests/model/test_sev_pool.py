@@ -67,8 +67,8 @@ def test_slots_are_used_up_and_given_back(iommu: SevPoolIommu, operation: DmaOpe
     assert len(tokens) - 1 == sum(count for count, size in SLOTS if size >= pages)
     for token in tokens:
         assert iommu.unmap(token) is EfiStatus.SUCCESS
-    for host, buffer in tuple(iommu.buffers.items()):
-        assert iommu.free_buffer(buffer.pages, host) is EfiStatus.SUCCESS
+    for buffer in set(iommu.buffers.values()):
+        assert iommu.free_buffer(buffer.pages, buffer.host) is EfiStatus.SUCCESS
     assert shared(iommu) == {CBit.CLEAR}
     assert not any(pool(iommu))
     assert len(iommu.free_slots) == sum(count for count, _ in SLOTS)

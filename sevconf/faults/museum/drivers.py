@@ -20,8 +20,13 @@ class FreesReceiveBufferAtExit(DiskDriver):
 
     def start(self) -> EfiStatus:
         """Take the buffer."""
-        _, self.receive = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, 1)
-        return super().start()
+        status, self.receive = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, 1)
+        if status.is_error:
+            return status
+        status = super().start()
+        if status.is_error:
+            self.pci_io.free_buffer(1, self.receive)
+        return status
 
     def on_exit(self) -> None:
         """Halt, then free."""
