@@ -79,7 +79,7 @@ def _teardowns_under_way(trace: Trace) -> Iterator[_Teardown]:
         return
     observer = Observer()
     exits = EventGroup.EXIT_BOOT_SERVICES.value
-    group = {e.event for e in (*trace.of(EventCreated), *trace.handlers()) if e.group == exits}
+    group = {e.event for e in trace.of(EventCreated) if e.group == exits} | {e.event for e in trace.handlers()}
     pending: list[str] = []
     seen: set[str] = set()
     for entry in trace:
