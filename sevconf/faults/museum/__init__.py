@@ -6,7 +6,13 @@ They are mechanisms, not exploits: each shows which rule would have told. `upstr
 """
 
 from sevconf.faults.fault import Fault
-from sevconf.faults.museum import core, drivers, iommu_drivers, os_loaders
+from sevconf.faults.museum import core, drivers, iommu_drivers, mapping, os_loaders
 
 #: Every bug of the museum, party by party.
-FAULTS: tuple[Fault, ...] = (*core.FAULTS, *iommu_drivers.FAULTS, *drivers.FAULTS, *os_loaders.FAULTS)
+FAULTS: tuple[Fault, ...] = (
+    *core.FAULTS,
+    *iommu_drivers.FAULTS,
+    *drivers.FAULTS,
+    *mapping.FAULTS,
+    *os_loaders.FAULTS,
+)
