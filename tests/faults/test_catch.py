@@ -1,5 +1,7 @@
 """What the suite catches: each one-bug machine breaks the rules that it names, and no others."""
 
+import os
+
 import pytest
 
 from sevconf.faults import CATALOGUE, Fault
@@ -13,6 +15,9 @@ from sevconf.verdict import ExitCode, Verdict
 from sevconf.vocabulary import Basis, Profile
 
 SUITE = load(suite_root())
+#: All faults if the environment says so, as CI's does; else a sample of every kind.
+WHOLE = os.environ.get("SEVCONF_FAULTS") == "all"
+FAULTS = {name: fault for place, (name, fault) in enumerate(CATALOGUE.items()) if WHOLE or place % 7 == 0}
 #: Verdicts of rows that a fault may bring about, beside the nonconforming ones; inconclusive ones blame nobody.
 _HARMLESS = {Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.NOT_COUNTED}
 
@@ -24,7 +29,7 @@ def judged(fault: Fault) -> Report:
     return run(Setting(SUITE, target, Profile.THREAD_PROPOSAL, 0, rules), Order(f"faulty:{fault.name}"))
 
 
-@pytest.mark.parametrize("fault", CATALOGUE.values(), ids=CATALOGUE)
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_caught_by_its_rules_alone(fault: Fault) -> None:
     """A machine with one bug fails the rules that must catch it and its declared collateral, and nothing else."""
     report = judged(fault)
