@@ -19,7 +19,7 @@ SUITE = load(suite_root())
 WHOLE = os.environ.get("SEVCONF_FAULTS") == "all"
 FAULTS = {name: fault for place, (name, fault) in enumerate(CATALOGUE.items()) if WHOLE or place % 12 == 0}
 #: Verdicts of rows that a fault may bring about, beside the nonconforming ones; inconclusive ones blame nobody.
-_HARMLESS = {Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.NOT_COUNTED}
+_HARMLESS = {Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED, Verdict.NOT_COUNTED}
 
 
 def judged(fault: Fault) -> Report:
