@@ -1,7 +1,9 @@
 """
 A driver that frees its common buffer while it is mapped: FreeBuffer first, then Unmap.
 
-Breaks: T52
+Where the IOMMU driver refuses to free what is mapped, the buffer stays allocated, also after a start that failed.
+
+Breaks: S37 T52
 """
 
 from right_block_driver import DATA_PAGES, RING_PAGES, RightBlockDriver
