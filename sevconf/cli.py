@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sevconf import __version__
+from sevconf.cli_reports import COMMANDS, today
 from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
@@ -77,6 +78,12 @@ def main() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
 @click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the report there.")
 @click.option("--traces", is_flag=True, help="Keep the trace of every scenario in the report's folder.")
+@click.option(
+    "--deviations",
+    "deviations_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A TOML file of failures that are known and do not count; see `sevconf deviations`.",
+)
 @click.option("-n", "workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 is none but this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json instead of tables.")
 @click.pass_context
@@ -88,10 +95,12 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     seed: int,
     report_dir: Path | None,
     traces: bool,
+    deviations_file: Path | None,
     workers: int,
     as_json: bool,
 ) -> None:
     """Run the rules on a target and say what it comes to."""
+    from sevconf.deviations import load as load_deviations
     from sevconf.judge import Setting
     from sevconf.reporting.files import to_json
     from sevconf.reporting.table import table
@@ -105,6 +114,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     catalogue = load(suite_root())
     chosen = _chosen(catalogue, rules)
     _folder(report_dir)
+    deviations = load_deviations(deviations_file) if deviations_file else ()
     judged = resolve(target)
     smoked = True
     try:
@@ -116,7 +126,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
-        report = _run(setting, Order(target, workers, report_dir))
+        report = _run(setting, Order(target, workers, report_dir, deviations, today()))
     finally:
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
@@ -215,27 +225,5 @@ def explain(rule: str, as_json: bool) -> None:
         click.echo(told(found), nl=False)
 
 
-@main.command()
-@click.argument("saved", type=click.Path(path_type=Path, exists=True))
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def report(saved: Path, as_json: bool) -> None:
-    """Print a saved report again, from its folder or its report.json."""
-    from sevconf.reporting.files import read_report, to_json
-    from sevconf.reporting.table import table
-
-    read = read_report(saved)
-    click.echo(to_json(read) if as_json else table(read), nl=False)
-
-
-@main.command()
-@click.argument("before", type=click.Path(path_type=Path, exists=True))
-@click.argument("after", type=click.Path(path_type=Path, exists=True))
-@click.pass_context
-def compare(ctx: click.Context, before: Path, after: Path) -> None:
-    """Say which rules and claims changed their verdict between two saved reports; exit code 1 if one got worse."""
-    from sevconf.reporting.compare import compare as compare_reports
-    from sevconf.reporting.files import read_report
-
-    difference = compare_reports(read_report(before), read_report(after))
-    click.echo(difference.text(), nl=False)
-    ctx.exit(ExitCode.NONCONFORMING if difference.lost else ExitCode.CONFORMING)
+for _command in COMMANDS:
+    main.add_command(_command)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -18,6 +19,7 @@ import pytest
 from pytest_bdd.feature import features
 
 from sevconf import plugin
+from sevconf.deviations import Deviation, apply
 from sevconf.errors import SevconfError, SuiteError
 from sevconf.judge import Setting
 from sevconf.reporting.files import write_all
@@ -44,11 +46,17 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a command line asks for beyond the setting: `workers` processes, 0 for this one."""
+    """
+    What a command line asks for beyond the setting.
+
+    `workers` is how many processes run rows, 0 for this one alone; `deviations` hold as of `today`.
+    """
 
     target: str
     workers: int = 0
     folder: Path | None = None
+    deviations: tuple[Deviation, ...] = ()
+    today: date = date.min
 
 
 class _Runner:
@@ -113,7 +121,7 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
     if runner.records.keys() != setting.rows.keys():
         missing = ", ".join(sorted(setting.rows.keys() ^ runner.records.keys())[:5])
         raise SuiteError(f"expected {len(setting.rows)} rows, not {len(runner.records)}; among them {missing}")
-    report = build(setting.scope, runner.records.values())
+    report = apply(build(setting.scope, runner.records.values()), order.deviations, order.today)
     if order.folder is not None:
         write_all(report, runner.records.values(), order.folder)
     return report

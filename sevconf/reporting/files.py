@@ -17,7 +17,7 @@ from sevconf.contract import Identity
 from sevconf.errors import RecordError
 from sevconf.reporting.junit import junit
 from sevconf.reporting.markdown import markdown
-from sevconf.reporting.record import BreachRecord, RowRecord, breach_from, row_from
+from sevconf.reporting.record import BreachRecord, DeviationRecord, RowRecord, breach_from, row_from
 from sevconf.reporting.report import ClaimReport, Report, RuleReport
 from sevconf.verdict import Verdict
 
@@ -25,8 +25,17 @@ from sevconf.verdict import Verdict
 SCHEMA = "sevconf-report/1"
 REPORT, TIMINGS, MARKDOWN, JUNIT = "report.json", "timings.json", "conformance.md", "junit.xml"
 
-_BREACH = {"trace": (), "consequences": ()}
-_ROW = {"expected": "", "observed": "", "culprit": "", "trace": (), "answer": "", "breaches": ()}
+_BREACH = {"trace": (), "consequences": (), "deviation": ""}
+_ROW = {
+    "expected": "",
+    "observed": "",
+    "culprit": "",
+    "trace": (),
+    "answer": "",
+    "breaches": (),
+    "step": None,
+    "deviation": "",
+}
 
 
 def write_all(report: Report, records: Iterable[RowRecord], folder: Path) -> None:
@@ -52,6 +61,7 @@ def to_json(report: Report) -> str:
 
 
 def _fields(report: Report) -> dict[str, Any]:
+    deviations = {"deviations": [asdict(deviation) for deviation in report.deviations]} if report.deviations else {}
     return {
         "schema": SCHEMA,
         "suite_version": report.suite_version,
@@ -63,6 +73,7 @@ def _fields(report: Report) -> dict[str, Any]:
         "totals": _totals(report),
         "rules": [_rule(rule) for rule in report.rules],
         "claims": [{**asdict(claim), "verdict": claim.verdict.value} for claim in report.claims],
+        **deviations,
         "footer": {"expected": len(report.rows), "suite_sha256": report.suite_sha256},
     }
 
@@ -167,6 +178,7 @@ def _report(fields: Mapping[str, Any]) -> Report:
             for claim in fields["claims"]
         ),
         suite_sha256=fields["footer"]["suite_sha256"],
+        deviations=tuple(DeviationRecord(**deviation) for deviation in fields.get("deviations", ())),
     )
 
 

@@ -73,6 +73,8 @@ def sections(report: Report) -> Iterator[Section]:
     if answers:
         yield Section("Answers to what the specification leaves open", ("rule", "row", "answer"), answers)
     yield from _unjudged(report)
+    if report.deviations:
+        yield deviated(report)
     yield _totals(report)
 
 
@@ -108,6 +110,12 @@ def _unjudged(report: Report) -> Iterator[Section]:
     reasons = tuple((claim.id, claim.reason) for claim in report.claims if claim.reason)
     if reasons:
         yield Section("Why claims are not testable", ("claim", "because"), reasons)
+
+
+def deviated(report: Report) -> Section:
+    """Return the deviations that a run was given, and what became of them."""
+    rows = tuple((d.rule, d.reason, d.link, d.expires, d.refused or "covers it") for d in report.deviations)
+    return Section("Deviations", ("rule", "reason", "link", "expires", "which"), rows)
 
 
 def _totals(report: Report) -> Section:
@@ -150,6 +158,7 @@ def _of_breach(rule: RuleReport, breach: BreachRecord) -> Finding:
 def _fields(rule: RuleReport, found: RowRecord | BreachRecord, row: str) -> tuple[tuple[str, str], ...]:
     every = (
         ("apart", rule.apart),
+        ("deviation", found.deviation),
         ("row", row),
         ("expected", found.expected),
         ("observed", found.observed),
@@ -162,10 +171,14 @@ def outcome(report: Report) -> str:
     """Say in one line what the run comes to."""
     table = report.totals()["scenarios"]
     counts = ", ".join(f"{count} {kind}" for kind, count in table.items() if count)
+    covered = sum(bool(row.deviation) for row in report.rows)
+    covered += sum(bool(breach.deviation) for rule in report.rules for breach in rule.breaches)
+    known = f"; {covered} covered by deviations" if covered else ""
+    known += f"; {len(report.refused)} deviations refused" if report.refused else ""
     broken = [len(rule.breaches) for rule in report.rules if rule.breaches and not rule.apart]
     rules = f"{len(broken)} {'rule' if len(broken) == 1 else 'rules'}"
     times = "once" if sum(broken) == 1 else f"{sum(broken)} times"
     charged = f"; monitors saw {rules} broken, {times}" if broken else ""
     words = {0: "conforms", 1: "does not conform", 3: "is not judged: an error of ours", 4: "is not shown to conform"}
     code = report.exit_code()
-    return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged} (exit code {code})"
+    return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged}{known} (exit code {code})"
