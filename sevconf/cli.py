@@ -77,7 +77,7 @@ def main() -> None:
 @click.option("--rule", "rules", multiple=True, metavar="ID", help="Run this rule only; repeatable.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
 @click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the report there.")
-@click.option("--traces", is_flag=True, help="Keep the trace of every scenario in the report's folder.")
+@click.option("--traces", is_flag=True, help="Keep every trace in the report's folder, not only failures'.")
 @click.option(
     "--deviations",
     "deviations_file",
@@ -102,7 +102,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     """Run the rules on a target and say what it comes to."""
     from sevconf.deviations import load as load_deviations
     from sevconf.judge import Setting
-    from sevconf.reporting.files import to_json
+    from sevconf.reporting.files import TRACES, to_json
     from sevconf.reporting.table import table
     from sevconf.run import Order
     from sevconf.subjects.registry import resolve
@@ -124,8 +124,8 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             # The rules say more on it; but such a target cannot conform.
             smoked = False
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
-        folder = report_dir / "traces" if report_dir and traces else None
-        setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
+        folder = report_dir / TRACES if report_dir else None
+        setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder, traces)
         report = _run(setting, Order(target, workers, report_dir, deviations, today()))
     finally:
         judged.close()

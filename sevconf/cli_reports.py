@@ -4,10 +4,14 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sevconf.verdict import ExitCode
+
+if TYPE_CHECKING:
+    from sevconf.suite import Catalogue
 
 _SAVED = click.Path(path_type=Path, exists=True)
 #: How long a drafted deviation holds.
@@ -66,7 +70,7 @@ def check(ctx: click.Context, file: Path, saved: Path, as_json: bool) -> None:
 
     report = apply(read_report(saved), load(file), today())
     if as_json:
-        click.echo(json.dumps([asdict(entry) for entry in report.deviations], indent=1, ensure_ascii=False))
+        click.echo(_json([asdict(entry) for entry in report.deviations]), nl=False)
     else:
         click.echo(grid(deviated(report)))
         click.echo(outcome(report))
@@ -76,27 +80,87 @@ def check(ctx: click.Context, file: Path, saved: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("saved", type=_SAVED)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def report(saved: Path, as_json: bool) -> None:
-    """Print a saved report again, from its folder or its report.json."""
+@click.option("--html", "as_html", is_flag=True, help="Write report.html beside it instead, with the traces at hand.")
+def report(saved: Path, as_json: bool, as_html: bool) -> None:
+    """Print a saved report again, from its folder or its report.json, or write its forms for other readers anew."""
     from sevconf.reporting.files import read_report, to_json
     from sevconf.reporting.table import table
 
     read = read_report(saved)
-    click.echo(to_json(read) if as_json else table(read), nl=False)
+    if as_html:
+        from sevconf.reporting.forms import HTML, write_forms
+
+        folder = saved if saved.is_dir() else saved.parent
+        write_forms(read, _catalogue(), folder)
+        click.echo(folder / HTML)
+    else:
+        click.echo(to_json(read) if as_json else table(read), nl=False)
+
+
+def _catalogue() -> "Catalogue":
+    from sevconf.suite import load
+    from sevconf.suite.locate import suite_root
+
+    return load(suite_root())
 
 
 @click.command()
-@click.argument("before", type=_SAVED)
-@click.argument("after", type=_SAVED)
+@click.argument("saved", type=_SAVED, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page there as well.")
 @click.pass_context
-def compare(ctx: click.Context, before: Path, after: Path) -> None:
-    """Say which rules and claims changed their verdict between two saved reports; exit code 1 if one got worse."""
-    from sevconf.reporting.compare import compare as compare_reports
+def compare(ctx: click.Context, saved: tuple[Path, ...], as_json: bool, page: Path | None) -> None:
+    """
+    Put saved reports side by side.
+
+    Of two, say which rules, claims and scenarios changed; the exit code is 1 if one that passed no longer does. Of
+    more, show how each target stands; the exit code is 0.
+    """
+    from sevconf.errors import UsageError
+    from sevconf.reporting import compare as compared
+    from sevconf.reporting.files import read_report, write
+    from sevconf.reporting.html import comparison_page
+    from sevconf.reporting.table import grid
+
+    if len(saved) < 2:
+        raise UsageError("expected two reports or more to compare, not one")
+    reports = [read_report(path) for path in saved]
+    sides = compared.side_by_side(reports)
+    difference = compared.compare(*reports) if len(reports) == 2 else None
+    told = difference.notes if difference else tuple(compared.versions(reports))
+    if page is not None:
+        write(page, comparison_page(sides, told))
+    if difference is not None:
+        click.echo(_json(difference.plain()) if as_json else difference.text(), nl=False)
+        ctx.exit(ExitCode.NONCONFORMING if difference.lost else ExitCode.CONFORMING)
+    if as_json:
+        click.echo(_json({"notes": list(told), **compared.plain(sides)}), nl=False)
+        return
+    for note in told:
+        click.echo(note)
+    for section in compared.matrix(sides):
+        click.echo(f"{section.title}\n{grid(section)}\n")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+@click.command()
+@click.argument("saved", type=_SAVED)
+@click.option("--baseline", type=_SAVED, required=True, help="The earlier report, whose failures are known.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.pass_context
+def diff(ctx: click.Context, saved: Path, baseline: Path, as_json: bool) -> None:
+    """Say which failures a saved report has that its baseline has not; exit code 1 if there are any."""
+    from dataclasses import asdict
+
+    from sevconf.reporting.baseline import hold
     from sevconf.reporting.files import read_report
 
-    difference = compare_reports(read_report(before), read_report(after))
-    click.echo(difference.text(), nl=False)
-    ctx.exit(ExitCode.NONCONFORMING if difference.lost else ExitCode.CONFORMING)
+    held = hold(read_report(baseline), read_report(saved))
+    click.echo(_json(asdict(held)) if as_json else held.text(), nl=False)
+    ctx.exit(held.exit_code)
 
 
-COMMANDS = (deviations, report, compare)
+COMMANDS = (deviations, report, compare, diff)

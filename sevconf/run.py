@@ -23,6 +23,7 @@ from sevconf.deviations import Deviation, apply
 from sevconf.errors import SevconfError, SuiteError
 from sevconf.judge import Setting
 from sevconf.reporting.files import write_all
+from sevconf.reporting.forms import write_forms
 from sevconf.reporting.record import RowRecord
 from sevconf.reporting.report import Report, build
 from sevconf.suite.sentences import bind
@@ -104,8 +105,6 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
         KeyboardInterrupt: somebody stopped it.
 
     """
-    if setting.traces is not None:
-        setting.traces.mkdir(parents=True, exist_ok=True)
     runner = _Runner(setting, bind(setting.catalogue), progress)
     _forget_earlier_runs()
     with _shielded():
@@ -124,6 +123,7 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
     report = apply(build(setting.scope, runner.records.values()), order.deviations, order.today)
     if order.folder is not None:
         write_all(report, runner.records.values(), order.folder)
+        write_forms(report, setting.catalogue, order.folder)
     return report
 
 
@@ -157,7 +157,8 @@ def _arguments(setting: Setting, order: Order) -> list[str]:
     if setting.rules < setting.catalogue.rules.keys():
         arguments += [f"--sevconf-rule={rule}" for rule in sorted(setting.rules)]
     if setting.traces is not None:
-        arguments += ["--sevconf-traces", f"--sevconf-report-dir={setting.traces.parent}"]
+        arguments += [f"--sevconf-report-dir={setting.traces.parent}"]
+        arguments += ["--sevconf-traces"] if setting.all_traces else []
     if order.workers:
         arguments += ["-p", "xdist.plugin", "-n", str(order.workers), "--dist=worksteal"]
     return arguments

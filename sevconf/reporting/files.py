@@ -5,6 +5,7 @@ report.json is the same from run to run: no times, no paths, everything in order
 rows expected, so that a report cut short is known as such; a file is written beside its name and renamed when whole.
 """
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sevconf.contract import Identity
 from sevconf.errors import RecordError
@@ -24,6 +26,8 @@ from sevconf.verdict import Verdict
 #: Name and version of the format of report.json.
 SCHEMA = "sevconf-report/1"
 REPORT, TIMINGS, MARKDOWN, JUNIT = "report.json", "timings.json", "conformance.md", "junit.xml"
+#: The folder beside it that holds traces.
+TRACES = "traces"
 
 _BREACH = {"trace": (), "consequences": (), "deviation": ""}
 _ROW = {
@@ -45,6 +49,12 @@ def write_all(report: Report, records: Iterable[RowRecord], folder: Path) -> Non
     write(folder / JUNIT, junit(report))
     timings = {record.id: round(record.seconds, 6) for record in sorted(records, key=lambda record: record.id)}
     write(folder / TIMINGS, json.dumps(timings, indent=1) + "\n")
+
+
+def trace_file(row: str) -> str:
+    """Return the name of a row's trace file: its id, with what file names cannot hold written as %XX."""
+    name = quote(row, safe="{}=, ")
+    return f"{name if len(name) <= 200 else name[:180] + hashlib.sha256(row.encode()).hexdigest()[:16]}.jsonl"
 
 
 def write(path: Path, text: str) -> None:

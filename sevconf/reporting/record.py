@@ -12,6 +12,8 @@ from typing import Any
 from sevconf.errors import RecordError
 from sevconf.verdict import Verdict
 
+#: Verdicts of a row that are told one by one, with what was seen.
+TOLD = (Verdict.ERROR, Verdict.TARGET_FAILED, Verdict.NONCONFORMING, Verdict.INCONCLUSIVE)
 #: Verdicts of a row that a deviation may cover.
 DEVIABLE = (Verdict.NONCONFORMING, Verdict.TARGET_FAILED)
 

@@ -8,12 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sevconf.reporting.record import BreachRecord, RowRecord
+from sevconf.reporting.record import TOLD, BreachRecord, RowRecord
 from sevconf.reporting.report import Report, RuleReport
 from sevconf.verdict import Verdict
-
-#: Verdicts of a row that are told one by one, with what was seen.
-_TOLD = (Verdict.ERROR, Verdict.TARGET_FAILED, Verdict.NONCONFORMING, Verdict.INCONCLUSIVE)
 
 #: Breaches of one rule that are told whole, beside its own rows.
 SHOWN = 2
@@ -92,7 +89,7 @@ def _claims(report: Report) -> Section:
 
 def _folders(report: Report) -> Section:
     folders = sorted({rule.folder for rule in report.rules})
-    kinds = (*_TOLD, Verdict.PASSED, Verdict.UNSUPPORTED, Verdict.NOT_JUDGED, Verdict.NOT_COUNTED)
+    kinds = (*TOLD, Verdict.PASSED, Verdict.UNSUPPORTED, Verdict.NOT_JUDGED, Verdict.NOT_COUNTED)
     rows = []
     for folder in folders:
         rules = [rule for rule in report.rules if rule.folder == folder]
@@ -129,14 +126,14 @@ def findings(report: Report) -> Iterator[Finding]:
     """Yield a proof for every row that did not pass and for every breach, rule by rule."""
     for rule in report.rules:
         for row in rule.rows:
-            if row.verdict in _TOLD:
+            if row.verdict in TOLD:
                 yield _of_row(rule, row)
         yield from _breaches(rule)
 
 
 def _breaches(rule: RuleReport) -> Iterator[Finding]:
     """Tell a rule's breaches, but for those that its own rows have told; of many, the first ones and where to look."""
-    told = {row.id for row in rule.rows if row.verdict in _TOLD}
+    told = {row.id for row in rule.rows if row.verdict in TOLD}
     others = [breach for breach in rule.breaches if breach.row not in told]
     for breach in others[:SHOWN]:
         yield _of_breach(rule, breach)
