@@ -9,8 +9,9 @@ import pytest
 from sevconf import judge
 from sevconf.contract import Capability
 from sevconf.errors import ForeignFailure, Inconclusive, LostContact, Nonconformance, SuiteError, Unsupported
-from sevconf.judge import Setting, Trial, precluded, proof, row_seed, trace_file
+from sevconf.judge import Setting, Trial, precluded, proof, row_seed
 from sevconf.monitors import Breach
+from sevconf.reporting.files import trace_file
 from sevconf.suite import Catalogue, Row, load
 from sevconf.trace import ServiceCall, Trace
 from sevconf.trace.codec import decode

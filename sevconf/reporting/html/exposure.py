@@ -3,12 +3,13 @@ A chart of memory exposure as SVG: which pages the host could read, over virtual
 
 Virtual time is the step of the trace. A line is a range of pages with one history. Its state is drawn in three layers:
 mapped (a device may use it), C-bit clear in the page tables, plain (its bytes lie there unencrypted, as the last write
-to them left them). What an attacker's dump found is red, hatched and counted. Pages come from the trace alone, so memory
+to them left them). What an attacker's dump found is red and counted. Pages come from the trace alone, so memory
 that the firmware left plain before the trace begins shows only when it is touched.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -93,7 +94,7 @@ def histories(trace: Trace, *, behind_iommu: bool) -> tuple[History, ...]:
     ]
     edges = sorted({edge for c in changes for edge in (c.first, c.end)} | {edge for f in found for edge in f[1:3]})
     lines: list[History] = []
-    for first, end in zip(edges, edges[1:], strict=False):
+    for first, end in pairwise(edges):
         line = History(first, end - first)
         for layer in ("mapped", "clear", "plain"):
             touching = [c for c in changes if c.layer == layer and c.first <= first and end <= c.end]

@@ -150,7 +150,7 @@ def _lines(scenario: Scenario, rows: tuple[RowRecord, ...]) -> Iterator[Line]:
 
 
 def _drawings(report: Report, folder: Path) -> dict[str, tuple[Markup, Markup]]:
-    """Draw the traces that are at hand: of failures first, one of each rule, then the others, as long as there is room."""
+    """Draw the traces that are at hand, while there is room: of failures first, one of each rule, then the others."""
     found: dict[str, tuple[Markup, Markup]] = {}
     room = ROOM
     for row, proof in _worth_drawing(report):

@@ -1,5 +1,5 @@
 """
-A sequence diagram of one trace as SVG: who did what to whom, from top to bottom, with the task priority level beside it.
+A sequence diagram of one trace as SVG: who did what to whom, downwards, with the task priority level beside it.
 
 A trace has hundreds of entries, so the diagram shows at most `CAP` of them: first those that prove the finding, then
 mappings, halting, phases of the exit and dumps, then notifications, then calls. What is left out shows as a gap.

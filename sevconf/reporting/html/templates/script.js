@@ -2,14 +2,19 @@
 // Filters hide what does not fit; without this script everything is shown.
 for (const form of document.querySelectorAll("form.filters")) {
   const items = [...document.getElementById(form.dataset.of).children];
-  const words = new Map(items.map((item) => [item, item.textContent.toLowerCase()]));
+  const words = new Map();
+  const has = (item, text) => {
+    if (!words.has(item)) words.set(item, item.textContent.toLowerCase());
+    return words.get(item).includes(text);
+  };
   const count = form.querySelector("output");
   const apply = () => {
     const { text, verdict, party, counts } = Object.fromEntries(new FormData(form));
+    const sought = (text || "").trim().toLowerCase();
     let shown = 0;
     for (const item of items) {
       const fits =
-        words.get(item).includes((text || "").trim().toLowerCase()) &&
+        (!sought || has(item, sought)) &&
         (!verdict || item.dataset.verdict.split(" ").includes(verdict)) &&
         (!party || item.dataset.party === party) &&
         (!counts || item.dataset.counts === counts);
