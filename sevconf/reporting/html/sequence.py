@@ -21,7 +21,11 @@ _ROW, _TOP, _LANE, _TPL, _LEVEL = 20, 46, 92, 78, 18
 _WORDS = 96
 _WEIGHTY = (e.ExitPhase, e.MappingMade, e.MappingEnded, e.DeviceState, e.Dumped, e.IommuFault, e.IommuState)
 _NOTABLE = (e.NotificationBegan, e.NotificationEnded, e.EventQueued, e.HostAct, e.SecretBorn, e.CBitChanged, e.Dma)
-_IOMMU_SERVICES = ("Map", "Unmap", "AllocateBuffer", "FreeBuffer", "SetAttribute")
+#: Who offers a protocol; boot services, which have no prefix, are the core's.
+_PROTOCOLS = {
+    "PciIo": "pci", "IoMmu": "iommu-driver", "DriverBinding": "driver", "BlockIo": "driver",
+    **dict.fromkeys(("SimpleTextIn", "SimpleTextInEx", "SimpleTextInput", "SimpleNetwork"), "driver"),
+}
 
 
 def sequence(trace: Trace, proof: frozenset[int], name: str) -> Markup:
@@ -82,8 +86,7 @@ def _whom(entry: e.Entry) -> str:
     """Tell the lane that an act is addressed to, or nothing."""
     match entry:
         case e.ServiceCall():
-            service = entry.service.rpartition(".")[2]
-            return "iommu-driver" if "." in entry.service and service in _IOMMU_SERVICES else "core"
+            return _PROTOCOLS.get(entry.service.rpartition(".")[0], "core")
         case e.DeviceRegister() | e.IommuFault() | e.MappingMade():
             return "device"
         case e.Dma():
