@@ -7,6 +7,7 @@ command needs is imported when it runs, so that `--help` is quick.
 # ruff: noqa: PLC0415 -- see above
 
 import difflib
+import json
 import sys
 import traceback
 from collections.abc import Iterable
@@ -17,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sevconf import __version__
-from sevconf.cli_reports import COMMANDS, today
+from sevconf.cli_comfort import COMMANDS as COMFORT
+from sevconf.cli_comfort import rules_like, show, targets_like
+from sevconf.cli_reports import COMMANDS as REPORTS
+from sevconf.cli_reports import today
 from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
@@ -56,7 +60,9 @@ def _complain(word: str, error: object, code: int) -> int:
     return code
 
 
-_TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
+_TARGET = click.option(
+    "--target", "-t", default="reference", show_default=True, shell_complete=targets_like, help="What to judge."
+)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,7 +80,9 @@ def main() -> None:
     show_default=True,
     help="Whose rules count.",
 )
-@click.option("--rule", "rules", multiple=True, metavar="ID", help="Run this rule only; repeatable.")
+@click.option(
+    "--rule", "rules", multiple=True, metavar="ID", shell_complete=rules_like, help="Run this rule only; repeatable."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
 @click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the report there.")
 @click.option("--traces", is_flag=True, help="Keep every trace in the report's folder, not only failures'.")
@@ -86,6 +94,8 @@ def main() -> None:
 )
 @click.option("-n", "workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 is none but this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json instead of tables.")
+@click.option("--quiet", "-q", is_flag=True, help="Print one line alone: what it comes to.")
+@click.option("--verbose", "-v", is_flag=True, help="Tell each row on stderr when it is through.")
 @click.pass_context
 def run(  # noqa: PLR0917 -- click passes every option by name
     ctx: click.Context,
@@ -98,11 +108,14 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     deviations_file: Path | None,
     workers: int,
     as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Run the rules on a target and say what it comes to."""
     from sevconf.deviations import load as load_deviations
     from sevconf.judge import Setting
     from sevconf.reporting.files import TRACES, to_json
+    from sevconf.reporting.sections import outcome
     from sevconf.reporting.table import table
     from sevconf.run import Order
     from sevconf.subjects.registry import resolve
@@ -126,20 +139,32 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
         folder = report_dir / TRACES if report_dir else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder, traces)
-        report = _run(setting, Order(target, workers, report_dir, deviations, today()))
+        report = _run(setting, Order(target, workers, report_dir, deviations, today()), quiet=quiet, verbose=verbose)
     finally:
         judged.close()
-    click.echo(to_json(report) if as_json else table(report), nl=False)
+    if as_json:
+        click.echo(to_json(report), nl=False)
+    else:
+        show(f"{outcome(report)}\n" if quiet else table(report))
     code = report.exit_code()
     ctx.exit(code if smoked or code == ExitCode.ERROR else ExitCode.NONCONFORMING)
 
 
-def _run(setting: "Setting", order: "Order") -> Any:
+class _Teller:
+    """Tells rows one by one, in place of a bar."""
+
+    def update(self, n_steps: int, current_item: Any = None) -> None:  # noqa: ARG002 -- as a bar of click's is called
+        """Tell a row that is through."""
+        if current_item is not None:
+            click.echo(current_item, err=True)
+
+
+def _run(setting: "Setting", order: "Order", *, quiet: bool, verbose: bool) -> Any:
     from sevconf.run import run as run_all
 
-    bar: AbstractContextManager[Progress | None] = nullcontext()
-    if sys.stderr.isatty():
-        bar = click.progressbar(length=len(setting.rows), label=order.target, file=sys.stderr)
+    bar: AbstractContextManager[Progress | None] = nullcontext(_Teller() if verbose else None)
+    if sys.stderr.isatty() and not quiet and not verbose:
+        bar = click.progressbar(length=len(setting.rows), label=order.target, show_pos=True, file=sys.stderr)
     with bar as progress:
         return run_all(setting, order, progress)
 
@@ -173,7 +198,8 @@ def _smoke(target: "Target") -> None:
 
 @main.command()
 @_TARGET
-def smoke(target: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a sentence.")
+def smoke(target: str, as_json: bool) -> None:
     """Show that a target can be driven at all, before any rule is judged on it."""
     from sevconf.subjects.registry import resolve
 
@@ -182,7 +208,7 @@ def smoke(target: str) -> None:
         _smoke(judged)
     finally:
         judged.close()
-    click.echo(f"{target}: the smoke test passed")
+    click.echo(json.dumps({"target": target, "passed": True}) if as_json else f"{target}: the smoke test passed")
 
 
 @main.command(name="list")
@@ -190,8 +216,6 @@ def smoke(target: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, as_json: bool) -> None:
     """List what there is."""
-    import json
-
     from sevconf.listing import LISTS
     from sevconf.reporting.sections import Section
     from sevconf.reporting.table import grid
@@ -205,12 +229,11 @@ def list_(what: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=rules_like)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def explain(rule: str, as_json: bool) -> None:
     """Say all that is known of one rule: its clause, how it is observed, what breaks it, how to mend that."""
     import dataclasses
-    import json
 
     from sevconf.explain import explained, told
     from sevconf.suite import load
@@ -225,5 +248,5 @@ def explain(rule: str, as_json: bool) -> None:
         click.echo(told(found), nl=False)
 
 
-for _command in COMMANDS:
+for _command in (*REPORTS, *COMFORT):
     main.add_command(_command)

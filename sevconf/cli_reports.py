@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sevconf.cli_comfort import show
 from sevconf.verdict import ExitCode
 
 if TYPE_CHECKING:
@@ -93,8 +94,10 @@ def report(saved: Path, as_json: bool, as_html: bool) -> None:
         folder = saved if saved.is_dir() else saved.parent
         write_forms(read, _catalogue(), folder)
         click.echo(folder / HTML)
+    elif as_json:
+        click.echo(to_json(read), nl=False)
     else:
-        click.echo(to_json(read) if as_json else table(read), nl=False)
+        show(table(read))
 
 
 def _catalogue() -> "Catalogue":
@@ -131,7 +134,7 @@ def compare(ctx: click.Context, saved: tuple[Path, ...], as_json: bool, page: Pa
     if page is not None:
         write(page, comparison_page(sides, told))
     if difference is not None:
-        click.echo(_json(difference.plain()) if as_json else difference.text(), nl=False)
+        (click.echo(_json(difference.plain()), nl=False) if as_json else show(difference.text()))
         ctx.exit(ExitCode.NONCONFORMING if difference.lost else ExitCode.CONFORMING)
     if as_json:
         click.echo(_json({"notes": list(told), **compared.plain(sides)}), nl=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from pytest_bdd.feature import features
@@ -24,7 +24,7 @@ from sevconf.errors import SevconfError, SuiteError
 from sevconf.judge import Setting
 from sevconf.reporting.files import write_all
 from sevconf.reporting.forms import write_forms
-from sevconf.reporting.record import RowRecord
+from sevconf.reporting.record import RowRecord, decode_row
 from sevconf.reporting.report import Report, build
 from sevconf.suite.sentences import bind
 
@@ -40,8 +40,8 @@ _IDLE = (
 class Progress(Protocol):
     """Whoever shows that the run goes on."""
 
-    def update(self, n_steps: int) -> None:
-        """Count rows that are through."""
+    def update(self, n_steps: int, current_item: Any = None) -> None:
+        """Count rows that are through; `current_item` says which, and what it came to."""
         ...
 
 
@@ -74,7 +74,9 @@ class _Runner:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a row that is through."""
         if self._progress is not None and report.when == "teardown":
-            self._progress.update(1)
+            told: dict[str, Any] = dict(report.user_properties)
+            record = decode_row(told[plugin.RECORD]) if plugin.RECORD in told else None
+            self._progress.update(1, f"{record.verdict:<14} {record.id}" if record else report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why the rules could not be collected."""

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from gherkin.stream.gherkin_events import GherkinEvents
 
@@ -85,7 +85,7 @@ def _parsed(file: str, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
     """Yield source, document and pickles of one file; ids begin with its name, as they have to differ."""
     text = (catalogue.root / "features" / file).read_text(encoding="utf-8")
     uri = f"features/{file}"
-    events: Any = GherkinEvents(_Options())
+    events: Any = GherkinEvents(cast("Any", _Options()))
     numbers = count()
     events.id_generator.get_next_id = lambda: f"{file}#{next(numbers)}"
     source = {"uri": uri, "data": text, "mediaType": "text/x.cucumber.gherkin+plain"}

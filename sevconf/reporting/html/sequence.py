@@ -23,7 +23,10 @@ _WEIGHTY = (e.ExitPhase, e.MappingMade, e.MappingEnded, e.DeviceState, e.Dumped,
 _NOTABLE = (e.NotificationBegan, e.NotificationEnded, e.EventQueued, e.HostAct, e.SecretBorn, e.CBitChanged, e.Dma)
 #: Who offers a protocol; boot services, which have no prefix, are the core's.
 _PROTOCOLS = {
-    "PciIo": "pci", "IoMmu": "iommu-driver", "DriverBinding": "driver", "BlockIo": "driver",
+    "PciIo": "pci",
+    "IoMmu": "iommu-driver",
+    "DriverBinding": "driver",
+    "BlockIo": "driver",
     **dict.fromkeys(("SimpleTextIn", "SimpleTextInEx", "SimpleTextInput", "SimpleNetwork"), "driver"),
 }
 
