@@ -78,7 +78,7 @@ def test_sarif_reads_back(catalogue: Catalogue) -> None:
     """Failures and breaches are results, inconclusive rows are to be reviewed, and rules that stand apart only note."""
     run = Sarif.model_validate_json(sarif(everything(), catalogue)).runs[0]
     assert run.results is not None
-    found = Counter((str(result.rule_id), str(result.kind), str(result.level)) for result in run.results)
+    found = Counter((result.rule_id, result.kind, result.level.value) for result in run.results)
     assert found == {
         ("DRV-01", "fail", "error"): 1,
         ("EVT-02", "fail", "error"): 1,

@@ -24,6 +24,7 @@ for (const form of document.querySelectorAll("form.filters")) {
     count.textContent = `${shown} of ${items.length} shown`;
   };
   form.addEventListener("input", apply);
+  form.addEventListener("change", apply);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(apply));
   apply();
