@@ -180,7 +180,8 @@ def _worth_drawing(report: Report) -> Iterator[tuple[RowRecord, tuple[str, ...]]
             proofs[name] = (*proofs.get(name, ()), *record.trace)
             if not place:
                 first.append(name)
-    for name in dict.fromkeys((*first, *proofs, *rows)):
+    one_each = (rule.rows[0].id for rule in report.rules if rule.rows)
+    for name in dict.fromkeys((*first, *proofs, *one_each, *rows)):
         if name in rows:
             yield rows[name], proofs.get(name, ())
 
