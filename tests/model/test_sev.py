@@ -14,7 +14,6 @@ from sevconf.model.iommu.sev import InfoPolicy, SevIommu
 from sevconf.model.machine import SCRATCH, ReferenceMachine
 from sevconf.model.parts import Parts, Policy
 from sevconf.model.pci_io import PciIo
-from sevconf.subjects.facets import Probe
 from sevconf.trace import MappingEnded, MappingMade, NotificationBegan
 from sevconf.vocabulary import (
     MEMORY_SERVICES,
@@ -46,7 +45,7 @@ class Bench:
         iommu = self.machine.iommu
         assert isinstance(iommu, SevIommu)
         self.iommu = iommu
-        self.pci_io: PciIo = self.machine.pci_io(Probe())
+        self.pci_io: PciIo = self.machine.pci_io(self.machine.probe)
 
     def buffer(self, pages: int = 1) -> Gva:
         """Allocate a common buffer."""
@@ -340,7 +339,7 @@ def test_teardown_comes_behind_every_handler(tpl: Tpl) -> None:
     """Whatever the level of its handler, the driver tears down behind handlers that were queued with it."""
     machine = ReferenceMachine(MachineKind.SEV, 0)
     machine.iommu_handler_tpl = tpl
-    pci_io = machine.pci_io(Probe())
+    pci_io = machine.pci_io(machine.probe)
     _, host = pci_io.allocate_buffer(DATA, 1)
     pci_io.map(COMMON, host, 8)
     ended: list[int] = []
