@@ -249,9 +249,18 @@ class CoreFacet:
         self._core.restore_tpl(tpl)
 
     def allocate_pages(
-        self, pages: int, memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA
+        self,
+        pages: int,
+        memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA,
+        *,
+        at: int | None = None,
+        below: int | None = None,
     ) -> tuple[EfiStatus, Gva]:
         """AllocatePages."""
+        if at is not None:
+            return self._core.allocate_pages(AllocateType.ADDRESS, memory_type, pages, at)
+        if below is not None:
+            return self._core.allocate_pages(AllocateType.MAX_ADDRESS, memory_type, pages, below - 1)
         return self._core.allocate_pages(AllocateType.ANY_PAGES, memory_type, pages)
 
     def free_pages(self, address: Gva, pages: int) -> EfiStatus:
