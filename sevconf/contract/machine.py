@@ -88,8 +88,12 @@ class Mappable:
 class GuestMemoryFacet(Protocol):
     """Guest memory, access by access; needs `guest-memory`. A Gva from `pages` is mapped; contents are undefined."""
 
-    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False) -> Gva:
-        """Return fresh pages whose entries have that C-bit; `large`: one 2 MiB page, whatever `count` says."""
+    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False, huge: bool = False) -> Gva:
+        """
+        Return fresh pages whose entries have that C-bit.
+
+        `large`: one 2 MiB page, `huge`: the one 1 GiB page that there is, whatever `count` says.
+        """
         ...
 
     def alias(self, gva: Gva, cbit: CBit) -> Gva:

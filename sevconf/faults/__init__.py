@@ -25,6 +25,7 @@ from sevconf.faults import (
     nic_drivers,
     os_loaders,
     pools,
+    reach,
     residue,
     vtd_drivers,
 )
@@ -38,6 +39,7 @@ MODULES: tuple[ModuleType, ...] = (
     iommu_drivers,
     iommu_boundaries,
     pools,
+    reach,
     residue,
     drivers,
     driver_starts,
