@@ -410,6 +410,26 @@ class NetworkFacet(Protocol):
         ...
 
 
+class OwnDeviceFacet(Protocol):
+    """The driver under judgement of a device that it brings itself; needs `device-driver`."""
+
+    def start(self) -> EfiStatus:
+        """Ask the driver whether it supports the device, and then to start it."""
+        ...
+
+    def stop(self) -> EfiStatus:
+        """Ask the driver to stop."""
+        ...
+
+    def work(self) -> EfiStatus:
+        """Ask the driver to let the device work once."""
+        ...
+
+    def stimulate(self) -> None:
+        """Let something happen outside that the device tells of, as it gets on."""
+        ...
+
+
 class LoaderFacet(Protocol):
     """The OS loader under judgement; needs `os-loader`."""
 
@@ -528,6 +548,11 @@ class Machine(Protocol):
     @property
     def network(self) -> NetworkFacet:
         """The network driver under judgement."""
+        ...
+
+    @property
+    def own_device(self) -> OwnDeviceFacet:
+        """The driver under judgement, with its own device."""
         ...
 
     @property
