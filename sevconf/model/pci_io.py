@@ -124,8 +124,7 @@ class PciIo:
         for attribute, bit in _COMMAND.items():
             if wanted & attribute:
                 command |= bit
-        if command != self._device.command:
-            self.pci_write(ConfigRegister.COMMAND, 2, int(command))
+        self.pci_write(ConfigRegister.COMMAND, 2, int(command))
 
     # DMA
 
