@@ -83,10 +83,10 @@ class _PooledIommu(SevIommu):
                 return Gva(first)
         return None
 
-    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         slot = self._free_slot(pages_for(length))
         if slot is None:
-            return super()._map_bounced(operation, host, length)
+            return super()._map_bounced(operation, host, length, wide=wide)
         _, token = self._take_token()
         info = Info(token, operation, host, length, slot, pages_for(length))
         self._open_bounce(info)
@@ -114,9 +114,9 @@ class OneLargeSlot(SevIommu):
         _, self.place = self.core.allocate_pages(AllocateType.ANY_PAGES, _DATA, 256)
         super().start()
 
-    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         if pages_for(length) < _LARGE:
-            return super()._map_bounced(operation, host, length)
+            return super()._map_bounced(operation, host, length, wide=wide)
         _, token = self._take_token()
         self.live[token] = info = Info(token, operation, host, length, self.place, pages_for(length))
         self._open_bounce(info)
@@ -204,6 +204,7 @@ class ForgetsWideOperations(SevIommu):
 
 _BESIDE = "a mapping changes no byte beside those that are mapped"
 _ANY_PLACE = "Map serves any length at any place"
+_FRAGMENTS = "data that came in leave no fragments in DMA buffers, of 64-bit devices either"
 _DECLARED = "the host can read no page at hand-over but declared ones"
 
 
@@ -224,5 +225,5 @@ FAULTS = (
     _fault("copies-whole-pages", CopiesWholePages, "DMA-16"),
     _fault("delivers-whole-pages", DeliversWholePages, "DMA-16", collateral=(("DMA-14", _BESIDE),)),
     _fault("leaves-bounces-open", LeavesBouncesOpen, "EBS-25"),
-    _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07"),
+    _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07", collateral=(("DRV-24", _FRAGMENTS),)),
 )

@@ -124,6 +124,6 @@ class VtdUnit:
 
     def _entry(self, at: int) -> int | None:
         """Read the (low half of the) entry there; None if there is no memory."""
-        if at + ENTRY > self._ram.size:
+        if not self._ram.holds(at, ENTRY):
             return None
         return int.from_bytes(self._ram.read_host(Gpa(at), ENTRY), "little")
