@@ -10,10 +10,12 @@ from click.testing import CliRunner
 from sevconf.cli import main
 from sevconf.deviations import Deviation, apply, draft, evidence, load
 from sevconf.errors import UsageError
-from sevconf.reporting.files import from_json, to_json, write
+from sevconf.reporting.files import from_json, read_report, to_json, write
 from sevconf.reporting.report import Report
 from sevconf.reporting.table import table
 from sevconf.verdict import Verdict
+from tests.miniature import FEATURE, plant
+from tests.miniature import rule as feature_rule
 from tests.reporting.sample import BREACH, report, row, rule
 
 TODAY = date(2026, 5, 1)
@@ -176,3 +178,31 @@ def test_from_a_run_to_its_deviations_and_back(tmp_path: Path) -> None:
     assert sevconf("deviations", "init", saved, *whole, "--expires", "2020-01-01")[0] == 0
     code, text = sevconf("deviations", "check", file, saved, "--json")
     assert (code, text.count('"refused": "expired on 2020-01-01"')) == (1, 2)
+
+
+def test_a_run_takes_deviations_and_keeps_the_traces_of_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a failing run over its draft to a run that does not fail, whose report says which step decided and why."""
+    plant(
+        tmp_path / "suite",
+        monkeypatch,
+        FEATURE,
+        feature_rule("the row is wrong", number=2, tags="@driver @uefi @T42 @on-none"),
+    )
+    folder, file = tmp_path / "report", str(tmp_path / "deviations.toml")
+    run = ("run", "-t", "fake", "-q", "--report-dir", str(folder))
+    assert CliRunner().invoke(main, run).exit_code == 1
+    assert [path.name for path in (folder / "traces").iterdir()] == ["EVT-02.1{on=none}.jsonl"]
+    init = ("deviations", "init", str(folder), "--reason", "known", "--link", LINK, "-o", file)
+    assert CliRunner().invoke(main, init).exit_code == 0
+    done = CliRunner().invoke(main, (*run, "--deviations", file))
+    assert (done.exit_code, "1 nonconforming; 1 covered by deviations (exit code 0)" in done.output) == (0, True)
+    kept = next(each for each in read_report(folder).rows if each.verdict is Verdict.NONCONFORMING)
+    assert (kept.step, kept.deviation.startswith(f"known ({LINK}; until ")) == (3, True)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "✗ decided against 1 row" in page
+    assert "Sequence diagram of EVT-02.1{on=none}" in page
+    Path(file).write_text(Path(file).read_text(encoding="utf-8").replace("EVT-02", "EVT-01"), encoding="utf-8")
+    done = CliRunner().invoke(main, (*run, "--deviations", file))
+    assert (done.exit_code, "; 1 deviation refused" in done.output) == (1, True)

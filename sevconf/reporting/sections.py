@@ -171,11 +171,15 @@ def outcome(report: Report) -> str:
     covered = sum(bool(row.deviation) for row in report.rows)
     covered += sum(bool(breach.deviation) for rule in report.rules for breach in rule.breaches)
     known = f"; {covered} covered by deviations" if covered else ""
-    known += f"; {len(report.refused)} deviations refused" if report.refused else ""
+    known += f"; {_many(len(report.refused), 'deviation')} refused" if report.refused else ""
     broken = [len(rule.breaches) for rule in report.rules if rule.breaches and not rule.apart]
-    rules = f"{len(broken)} {'rule' if len(broken) == 1 else 'rules'}"
+    rules = _many(len(broken), "rule")
     times = "once" if sum(broken) == 1 else f"{sum(broken)} times"
     charged = f"; monitors saw {rules} broken, {times}" if broken else ""
     words = {0: "conforms", 1: "does not conform", 3: "is not judged: an error of ours", 4: "is not shown to conform"}
     code = report.exit_code()
     return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged}{known} (exit code {code})"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -16,14 +16,19 @@ from sarif_pydantic import Sarif
 
 from sevconf.reporting import files
 from sevconf.reporting.cucumber import cucumber
-from sevconf.reporting.files import to_json
+from sevconf.reporting.files import to_json, trace_file
+from sevconf.reporting.forms import write_forms
+from sevconf.reporting.html import report_page
 from sevconf.reporting.junit import junit
 from sevconf.reporting.report import Report
 from sevconf.reporting.sarif import sarif
 from sevconf.reporting.summary import MOST, summary
 from sevconf.suite import Catalogue, load
 from sevconf.suite.locate import suite_root
+from sevconf.trace import ServiceCall, Trace
+from sevconf.trace.codec import digest, encode
 from sevconf.verdict import Verdict
+from sevconf.vocabulary import Tpl
 from tests.reporting.sample import BREACH, everything, report, row, rule
 
 SCHEMA = json.loads(Path(files.__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
@@ -167,3 +172,36 @@ def test_a_summary_lists_what_counts_and_no_more_than_it_may() -> None:
     many = summary(report(rule(verdict=Verdict.NONCONFORMING, rows=rows)))
     assert many.count("A ran before B") == MOST
     assert "\n3 more are in report.json.\n" in many
+
+
+def test_the_same_report_makes_the_same_forms(tmp_path: Path, catalogue: Catalogue) -> None:
+    """No form holds a time, a path or an order that differs from run to run."""
+    for folder in ("1", "2"):
+        write_forms(_real(catalogue), catalogue, tmp_path / folder)
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert names == ["cucumber.ndjson", "report.html", "report.sarif", "summary.md"]
+    for name in names:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_a_page_escapes_what_it_is_told_and_says_which_text_it_has(catalogue: Catalogue) -> None:
+    """Words of a target cannot become markup, and a report of another suite is said to be one."""
+    evil = row(Verdict.NONCONFORMING, observed="<script>alert(1)</script>", culprit='"><b>')
+    page = report_page(report(rule(verdict=Verdict.NONCONFORMING, rows=(evil,))), catalogue)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert '"><b>' not in page
+    assert "The rules' text below is of the suite at hand, which is not the one that judged" in page
+    own = replace(_real(catalogue), suite_sha256=catalogue.hash)
+    assert "which is not the one that judged" not in report_page(own, catalogue)
+
+
+def test_a_trace_of_another_run_is_not_drawn(tmp_path: Path, catalogue: Catalogue) -> None:
+    """Only the trace whose hash the report names makes a picture of its row."""
+    trace = Trace()
+    trace.record(ServiceCall, "core", None, Tpl.APPLICATION, service="Stall", arguments=())
+    name = "EVT-01.1{on=none}"
+    (tmp_path / trace_file(name)).write_text("\n".join(encode(trace, name)), encoding="utf-8")
+    for hash_, drawn in ((digest(trace, name), True), ("ab" * 32, False)):
+        failing = report(rule(rows=(row(Verdict.NONCONFORMING, trace_sha256=hash_),)))
+        assert ("<svg" in report_page(failing, catalogue, tmp_path)) is drawn
