@@ -46,6 +46,7 @@ def test_what_is_covered_stays_nonconforming_and_does_not_count() -> None:
     assert covered.totals() == failing.totals()
     text = table(covered)
     assert "deviation  known since spring (https://example.org/bugs/1; until 2026-05-01)" in text
+    assert "ovmf conforms but for its deviations: " in text
     assert "; 2 covered by deviations (exit code 0)" in text
     assert from_json(to_json(covered)) == covered
 

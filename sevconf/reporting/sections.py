@@ -178,6 +178,8 @@ def outcome(report: Report) -> str:
     charged = f"; monitors saw {rules} broken, {times}" if broken else ""
     words = {0: "conforms", 1: "does not conform", 3: "is not judged: an error of ours", 4: "is not shown to conform"}
     code = report.exit_code()
+    if covered and code == 0:
+        words[0] = "conforms but for its deviations"
     return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged}{known} (exit code {code})"
 
 
