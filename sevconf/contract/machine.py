@@ -172,6 +172,10 @@ class HostFacet(Protocol):
         """Let an attacker dump all of DRAM and look for these secrets in it."""
         ...
 
+    def watch(self) -> None:
+        """Let an attacker dump all of DRAM after every step from now on, and look for all secrets made from now on."""
+        ...
+
     def run_devices(self, rounds: int = 1) -> None:
         """Let every device make progress, once a round, as time passes outside the guest."""
         ...

@@ -1,7 +1,7 @@
 """IOMMU drivers of an SEV guest with one bug each."""
 
 from sevconf.contract.driver import MappingToken
-from sevconf.faults.fault import Fault
+from sevconf.faults.fault import AT_ANY_STEP, Fault
 from sevconf.model.iommu.sev import Info, SevIommu
 from sevconf.model.parts import Parts
 from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl
@@ -244,21 +244,21 @@ FAULTS = (
         Party.IOMMU_DRIVER,
         Parts(iommu=ForgetsWriteBounce),
         ("DMA-01",),
-        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS)),
+        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault(
         "leaves-transmitted",
         Party.IOMMU_DRIVER,
         Parts(iommu=LeavesTransmitted),
         ("TM-02",),
-        (("DMA-01", _OUTLIVES), ("DRV-24", _KEYS)),
+        (("DMA-01", _OUTLIVES), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault(
         "unmaps-write-lazily",
         Party.IOMMU_DRIVER,
         Parts(iommu=UnmapsWriteLazily),
         ("DMA-01",),
-        (("DMA-03", "a mapping opens pages only while it lives"), ("DRV-24", _KEYS)),
+        (("DMA-03", "a mapping opens pages only while it lives"), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault("loses-write-data", Party.IOMMU_DRIVER, Parts(iommu=LosesWriteData), ("DMA-02",), (("DMA-14", _ANY_PLACE),)),
     Fault("leaves-tail", Party.IOMMU_DRIVER, Parts(iommu=LeavesTail), ("DMA-04",)),
@@ -298,26 +298,32 @@ FAULTS = (
         ("EBS-06",),
         (("EBS-09", _NO_GARBAGE), ("EBS-10", _FIRST_COME)),
     ),
-    Fault("stops-after-large", Party.IOMMU_DRIVER, Parts(iommu=StopsAfterLarge), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
+    Fault(
+        "stops-after-large",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=StopsAfterLarge),
+        ("EBS-07",),
+        (("EBS-08", _AT_EXIT), ("EBS-30", AT_ANY_STEP)),
+    ),
     Fault(
         "skips-read-and-write",
         Party.IOMMU_DRIVER,
         Parts(iommu=SkipsReadAndWrite),
         ("EBS-07",),
-        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
+        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault(
         "counts-on-drivers",
         Party.IOMMU_DRIVER,
         Parts(iommu=CountsOnDrivers),
         ("EBS-07",),
-        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
+        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault(
         "leaves-it-to-the-os",
         Party.IOMMU_DRIVER,
         Parts(iommu=LeavesItToTheOs),
         ("EBS-08",),
-        (("EBS-14", _NO_LATE_MAP), ("DRV-24", _KEYS)),
+        (("EBS-14", _NO_LATE_MAP), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
 )

@@ -68,6 +68,8 @@ class EncryptedRam:
         self._raw_pages: Pages = np.frombuffer(self._raw, np.uint8).reshape(-1, PAGE_SIZE)
         self._private_pages: Pages = np.frombuffer(self._private, np.uint8).reshape(-1, PAGE_SIZE)
         self._page_flags: NDArray[np.uint8] = np.frombuffer(self._flags, np.uint8)
+        #: Numbers of the pages written since somebody emptied it, for whoever looks at DRAM step by step; None: nobody.
+        self.changed: set[int] | None = None
 
     @property
     def touched_pages(self) -> int:
@@ -98,6 +100,8 @@ class EncryptedRam:
                 self._freshen_private(page, page + 1)
             self._mark(gpa, end, _WRITTEN_PRIVATE)
         self._private[gpa:end] = data
+        if self.changed is not None:
+            self.changed.update(range(gpa >> _PAGE_SHIFT, (end + _OFFSET) >> _PAGE_SHIFT))
 
     def read_raw(self, gpa: Gpa, length: int) -> bytes:
         """Read DRAM as it lies, as the guest does through C=0."""
@@ -122,6 +126,8 @@ class EncryptedRam:
                 self._freshen_raw(page, page + 1)
             self._mark(gpa, end, _WRITTEN_RAW)
         self._raw[gpa:end] = data
+        if self.changed is not None:
+            self.changed.update(range(gpa >> _PAGE_SHIFT, (end + _OFFSET) >> _PAGE_SHIFT))
 
     def read_host(self, gpa: Gpa, length: int) -> bytes:
         """Read as the host and its devices do: DRAM as it lies, whatever any C-bit says."""

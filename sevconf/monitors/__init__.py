@@ -10,7 +10,7 @@ from sevconf.monitors.charge import MONITORS, charge
 from sevconf.monitors.cpu_access import Outlived, outlived
 from sevconf.monitors.judgement import control, judge, judge_breaches
 from sevconf.monitors.leak import Leak, explain, last_write, leaks, shown_in_plaintext
-from sevconf.monitors.life import leaks_after_life
+from sevconf.monitors.life import leaks_after_life, leaks_at_any_step
 from sevconf.monitors.observed import ExitWindow, Lives, Observer, driver_of, exit_window, in_window, lives
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "last_write",
     "leaks",
     "leaks_after_life",
+    "leaks_at_any_step",
     "lives",
     "outlived",
     "shown_in_plaintext",

@@ -268,3 +268,15 @@ class Dumped(Entry):
     pages: int
     sha256: str
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed(Entry):
+    """
+    What an attacker finds from here on who dumps and searches DRAM after every step.
+
+    It is recorded where that differs from what he found after the step before, and stands right behind the step whose
+    effect it is; with none of it recorded, he finds nothing.
+    """
+
+    findings: tuple[Finding, ...]

@@ -15,6 +15,7 @@ from sevconf.trace import (
     EventCreated,
     EventQueued,
     ExitPhase,
+    Exposed,
     Finding,
     GuestAccess,
     HostAct,
@@ -109,6 +110,7 @@ WORDS: list[tuple[Entry, str]] = [
             "32 bytes of S at 0x1000; 32 bytes of S at 0x1000 and 2 more"
         ),
     ),
+    (Exposed(*_AT, findings=()), "shows an attacker, from here on, no secret"),
 ]
 
 
