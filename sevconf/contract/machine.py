@@ -453,7 +453,7 @@ class SetupFacet(Protocol):
     """Choices that must be made before the machine's drivers start; needs `handler-tpl`."""
 
     def iommu_handler(self, tpl: Tpl) -> None:
-        """Queue the IOMMU driver's ExitBootServices handler at that level."""
+        """Queue the IOMMU driver's ExitBootServices handler at that level, or hold that it has its own one there."""
         ...
 
     def driver_handler(self, tpl: Tpl) -> None:
