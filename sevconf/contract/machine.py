@@ -424,6 +424,18 @@ class IommuFacet(Protocol):
         """Call SetAttribute of the IOMMU protocol for the probe and a mapping made by `map_only`."""
         ...
 
+    def tables_wait(self) -> None:
+        """Start the IOMMU driver before it can install its tables; to be called before anybody uses PciIo."""
+        ...
+
+    def tables_come(self) -> None:
+        """Let the IOMMU driver install its tables."""
+        ...
+
+    def refuse_grants(self) -> None:
+        """Let SetAttribute fail for want of resources from now on, but for taking access back."""
+        ...
+
     def stranger_read(self, address: int, length: int) -> bytes | None:
         """Let a bus master read for which nothing was ever mapped; None is an IOMMU fault."""
         ...

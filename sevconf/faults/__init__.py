@@ -16,6 +16,7 @@ from sevconf.faults import (
     drivers,
     every_step,
     exit_duties,
+    grants,
     iommu_boundaries,
     iommu_drivers,
     iommu_os,
@@ -50,6 +51,7 @@ MODULES: tuple[ModuleType, ...] = (
     exit_duties,
     every_step,
     vtd_drivers,
+    grants,
     iommu_os,
     museum,
 )

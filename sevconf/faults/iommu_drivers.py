@@ -112,6 +112,27 @@ class OpensOnePageMore(SevIommu):
         return [*pages, behind] if inside else pages
 
 
+class OpensByBlocks(SevIommu):
+    """Opens the whole block of 16 KiB that a common buffer begins in, whoever owns the rest, until it is unmapped."""
+
+    def _open_common(self, info: Info) -> None:
+        self._turn_block(info, CBit.CLEAR)
+        super()._open_common(info)
+
+    def _close_common(self, info: Info) -> None:
+        super()._close_common(info)
+        self._turn_block(info, CBit.SET)
+
+    def _turn_block(self, info: Info, cbit: CBit) -> None:
+        first = info.opened // _BLOCK * _BLOCK
+        opened = {*self.buffers, *(page for other in self.live.values() for page in other.addresses)}
+        for page in map(Gva, range(first, first + _BLOCK, PAGE_SIZE)):
+            if page not in opened:
+                held = self.guest.read(page, PAGE_SIZE)
+                self._set_cbit(page, 1, cbit)
+                self.guest.write(page, held)
+
+
 class NeverCloses(SevIommu):
     """Cleans a bounce and leaves it open for the host, for ever."""
 
@@ -221,6 +242,11 @@ class LeavesItToTheOs(SevIommu):
 
 
 _AT_EXIT = "no data of any mapping lies in plaintext when the OS owns the machine"
+#: Bytes that one driver opens at least.
+_BLOCK = 16 << 10
+
+_FORMER = "Map of a common buffer exposes nothing that a former owner left in that memory"
+_COVERED = "Map opens no page but those that the mapping covers"
 _KEYS = "what was typed, saved or received lies in no DMA buffer once its mapping has ended"
 _NO_GARBAGE = "a command that is in flight at exit puts no garbage on the disk"
 _FIRST_COME = "of two deferring handlers the one that runs first has its way first"
@@ -262,6 +288,13 @@ FAULTS = (
     ),
     Fault("loses-write-data", Party.IOMMU_DRIVER, Parts(iommu=LosesWriteData), ("DMA-02",), (("DMA-14", _ANY_PLACE),)),
     Fault("leaves-tail", Party.IOMMU_DRIVER, Parts(iommu=LeavesTail), ("DMA-04",)),
+    Fault(
+        "opens-by-blocks",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=OpensByBlocks),
+        ("IOM-11",),
+        (("DMA-03", _COVERED), ("DMA-05", _FORMER), ("EBS-30", AT_ANY_STEP)),
+    ),
     Fault("trusts-token", Party.IOMMU_DRIVER, Parts(iommu=TrustsToken), ("DMA-06",)),
     Fault("frees-in-unmap", Party.IOMMU_DRIVER, Parts(iommu=FreesInUnmap), ("DMA-08",), (("DMA-09", _NO_MEMORY),)),
     Fault(

@@ -2,7 +2,8 @@
 PciIo over the EDKII IOMMU protocol, for one device of one driver.
 
 Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL; EDK II `MdeModulePkg/Bus/Pci/PciBusDxe/PciIo.c`, which hands Map, Unmap,
-AllocateBuffer and FreeBuffer to the IOMMU protocol where there is one, and asks it to grant what was mapped. With the
+AllocateBuffer and FreeBuffer to the IOMMU protocol where there is one, and asks it to grant what was mapped. What is
+not granted is not mapped either: Map fails with SetAttribute's status (docs/decisions/0015). With the
 attribute DUAL_ADDRESS_CYCLE enabled each operation becomes its 64-bit twin on the way to the IOMMU driver.
 
 Left out: I/O and configuration accesses, attributes other than DUAL_ADDRESS_CYCLE.
@@ -87,9 +88,7 @@ class PciIo:
             raise BrokenContract(caller, "call Map", f"passes {operation!r} where a DmaOperation belongs")
         arguments = {"operation": operation.value, "host": host_address, "length": length}
         with self._recorder.service("PciIo.Map", "pci", **arguments) as outer:
-            mapped = self._map(caller, operation, host_address, length)
-            if not mapped.status.is_error:
-                self.set_attribute(mapped.mapping, access_of(operation))
+            mapped = self._granted(self._map(caller, operation, host_address, length), access_of(operation))
             outer.returns(mapped.status, device=mapped.device_address, length=mapped.length)
         return mapped
 
@@ -98,8 +97,21 @@ class PciIo:
         name = self._ledger.name(mapping)
         with self._recorder.service("PciIo.Unmap", "pci", mapping=name) as outer:
             self.set_attribute(mapping, IommuAccess.NONE)
-            with self._recorder.service("IoMmu.Unmap", self._iommu.actor, mapping=name) as inner:
-                return outer.returns(inner.returns(self._iommu.unmap(mapping)))
+            return outer.returns(self._unmap(mapping))
+
+    def _unmap(self, mapping: MappingToken) -> EfiStatus:
+        with self._recorder.service("IoMmu.Unmap", self._iommu.actor, mapping=self._ledger.name(mapping)) as inner:
+            return inner.returns(self._iommu.unmap(mapping))
+
+    def _granted(self, mapped: Mapped, access: IommuAccess) -> Mapped:
+        """Ask for the access to a mapping; one that the device may not use is ended, and is none."""
+        if mapped.status.is_error or not isinstance(self._iommu, GrantingIommu):
+            return mapped
+        status = self.set_attribute(mapped.mapping, access)
+        if not status.is_error:
+            return mapped
+        self._unmap(mapped.mapping)
+        return Mapped(status, 0, 0, MappingToken(0))
 
     def map_only(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
         """Call the IOMMU driver's Map for this device, and nothing else: PciIo never does so, a scenario may."""

@@ -69,6 +69,8 @@ def describe(entry: e.Entry) -> str:
         case e.IommuState():
             state = f"on, by the tables at {entry.root:#x}" if entry.translating else "off"
             what = f"turns the IOMMU's translation {state}"
+        case e.IommuCommand():
+            what = f"writes {entry.command:#010x} to the IOMMU's command register, whose status is {entry.status:#010x}"
         case e.DeviceRegister():
             act = f"writes {entry.value:#x} to" if entry.write else f"reads {entry.value:#x} from"
             what = f"{act} register {entry.register} of {entry.device}"

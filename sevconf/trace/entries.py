@@ -218,6 +218,14 @@ class IommuState(Entry):
 
 
 @dataclass(frozen=True, slots=True)
+class IommuCommand(Entry):
+    """`command` was written to the IOMMU's global command register, while its status register read `status`."""
+
+    command: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceRegister(Entry):
     """A register of a device was read or written through PciIo."""
 

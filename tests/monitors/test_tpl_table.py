@@ -84,7 +84,9 @@ def test_application_processors(recorder: Recorder) -> None:
                 pass
             with recorder.service("Stall", "core"):
                 pass
-    assert [breach.steps for breach in ApplicationProcessor("EVT-10", Party.DRIVER).breaches(recorder.trace)] == [(2, 3)]
+    assert [breach.steps for breach in ApplicationProcessor("EVT-10", Party.DRIVER).breaches(recorder.trace)] == [
+        (2, 3)
+    ]
 
 
 @pytest.mark.parametrize("present", Tpl)

@@ -19,6 +19,7 @@ from sevconf.trace import (
     Finding,
     GuestAccess,
     HostAct,
+    IommuCommand,
     IommuFault,
     IommuState,
     MapChanged,
@@ -94,6 +95,10 @@ WORDS: list[tuple[Entry, str]] = [
     (
         IommuState(*_AT, translating=True, root=Gpa(0x1000)),
         "turns the IOMMU's translation on, by the tables at 0x1000",
+    ),
+    (
+        IommuCommand(*_AT, command=1 << 31, status=1 << 30),
+        "writes 0x80000000 to the IOMMU's command register, whose status is 0x40000000",
     ),
     (IommuState(*_AT, translating=False, root=Gpa(0x1000)), "turns the IOMMU's translation off"),
     (DeviceRegister(*_AT, "device:disk", "CONTROL", 1, write=True), "writes 0x1 to register CONTROL of device:disk"),
