@@ -17,7 +17,7 @@ Feature: Levels that code raises itself, and processors that an IOMMU driver use
 
   @EVT-21 @iommu-driver @uefi @T22 @on-sev @needs-dma-client @needs-core-services @needs-os-loader
   Rule: An IOMMU driver calls no service from an application processor
-    Source: UEFI 2.10, 2.3.4.1: boot services run on the boot-strap processor; PI 1.7, volume 2, 13.4
+    Source: UEFI 2.10, 2.3.4: boot services run on the boot-strap processor; PI 1.7, volume 2, 13.4
     EFI_MP_SERVICES_PROTOCOL.
     Mend: Let other processors only rewrite pages that they were given, and call services when they are done, on the
     boot processor.

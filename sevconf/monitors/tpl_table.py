@@ -5,7 +5,7 @@ The caller is judged, never the core, which need not look. What happens inside a
 consequence. ExitBootServices has a rule of its own (`levels`). The level itself goes up by RaiseTPL and never down.
 
 Spec: UEFI 2.10, 7.1, table "TPL Restrictions"; 7.1.8 EFI_BOOT_SERVICES.RaiseTPL(): what happens at a NewTpl below the
-current level is indeterminate; 2.3.4.1: boot services run on one processor.
+current level is indeterminate; 2.3.4: boot services run on one processor.
 """
 
 from dataclasses import dataclass
