@@ -79,6 +79,16 @@ def write_unopened(machine: Machine, scene: Scene) -> None:
     machine.dma.device_write(scene.notes["buffer"], scene.notes["written"])
 
 
+@when("a bus master copies it, as it lies, to another page that no mapping ever had")
+def carry_unopened(machine: Machine, scene: Scene) -> None:
+    """DMA: ciphertext put back at another address."""
+    seen = read_bus(machine, scene.notes["buffer"], SIZE)
+    other = take_buffer(machine, DmaOperation.READ, 1)
+    machine.memory.write(other, machine.host.secret("another of the client's", SIZE).data)
+    machine.dma.device_write(other, seen)
+    scene.notes.update(buffer=other, written=seen)
+
+
 def require_silence(machine: Machine) -> None:
     """Judge that the DMA took place and nothing faulted."""
     faults = list(machine.trace.of(IommuFault))
