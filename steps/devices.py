@@ -11,11 +11,11 @@ from pytest_bdd import given, parsers, then, when
 from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
 from sevconf.monitors import control, judge, judge_breaches, outlived
-from sevconf.trace import DeviceRegister, Dma, MappingMade, party_of
+from sevconf.trace import DeviceRegister, MappingMade, party_of
 from sevconf.vocabulary import EfiStatus, Party
 
 from .drivers import require_handover
-from .values import Monitored, Scene
+from .values import DEVICES, Monitored, Scene, moved
 
 #: Bytes of a report, reports typed between two looks at them, how often that is done, steps that a device is given.
 REPORT, TYPED, TIMES, STEPS = 8, 4, 3, 12
@@ -207,17 +207,20 @@ def frame_echoed(machine: Machine, scene: Scene) -> None:
 
 
 @then(parsers.re(r"the (?P<device>keyboard|network card) does no DMA any more"))
-def device_silent(machine: Machine, monitored: Monitored) -> None:
+def device_silent(machine: Machine, monitored: Monitored, device: str) -> None:
     """Device: behind the exit."""
     require_handover(machine)
-    control(list(machine.trace.of(Dma)), "the device did no DMA before")
+    control(moved(machine.trace, DEVICES[device]), "the device did no DMA before")
     judge_breaches(monitored("DRV-01"))
 
 
 @then(parsers.re(r"every DMA of the (?P<device>keyboard|network card) was inside a live mapping that allows it"))
-def device_inside(machine: Machine, monitored: Monitored) -> None:
+def device_inside(machine: Machine, monitored: Monitored, device: str) -> None:
     """Device: where its DMA goes, and which way."""
-    control({e.write for e in machine.trace.of(Dma)} == {True, False}, "the device did not move data both ways")
+    control(
+        {e.write for e in moved(machine.trace, DEVICES[device])} == {True, False},
+        "the device did not move data both ways",
+    )
     judge_breaches((*monitored("DRV-05"), *monitored("DRV-06")))
 
 

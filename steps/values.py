@@ -6,13 +6,22 @@ from typing import Any, TypeAlias, TypeVar
 
 from sevconf.contract import EventSpec, Machine, Secret
 from sevconf.monitors import Breach, control, judge, leaks, shown_in_plaintext
-from sevconf.trace import Dumped, Trace
+from sevconf.trace import Dma, Dumped, Trace
 from sevconf.vocabulary import CBit, DmaOperation, Party, Tpl
 
 T = TypeVar("T")
 
+#: What the suite's devices are called in a trace.
+DISK = "device:disk"
+DEVICES = {"keyboard": "device:keyboard", "network card": "device:nic"}
+
 #: What the fixture `monitored` is: the charged breaches of a rule.
 Monitored: TypeAlias = Callable[[str], tuple[Breach, ...]]
+
+
+def moved(trace: Trace, device: str) -> list[Dma]:
+    """Return what a device moved; others may be at work beside it."""
+    return [e for e in trace.of(Dma) if e.device == device]
 
 
 def one_of(table: dict[str, T]) -> Callable[[str], T]:

@@ -63,15 +63,18 @@ class ReferenceMachine:
         self.mmu = parts.mmu(self.ram, self._one_to_one(self.encrypted))
         self.guest: Guest = parts.guest(self.recorder, self.mmu)
 
-        self.events = parts.events(self.recorder, self.policy.order, self._step_devices)
+        self.events = parts.events(self.recorder, self.policy.order, self._devices_go_on)
+        self.events.now = self.policy.phase
         memory_map = parts.memory_map(self.recorder, SCRATCH, FIRMWARE_SIZE, self.policy.place)
-        self.core = parts.core(self.recorder, self.events, memory_map, parts.pool(memory_map), self._let_time_pass)
+        memory_map.occupy(self.policy.holes(FIRMWARE_SIZE, SCRATCH))
+        pool = parts.pool(memory_map, self.policy.slot)
+        self.core = parts.core(self.recorder, self.events, memory_map, pool, self._let_time_pass)
 
         self.ledger = MappingLedger(self.recorder)
         #: The VT-d unit, if the machine is of a kind that has one.
         self.unit: VtdUnit | None = None
         if kind in VTD_POLICIES:
-            self.unit = parts.vtd_unit(self.recorder, self.ram, self._step_devices)
+            self.unit = parts.vtd_unit(self.recorder, self.ram, self._devices_go_on)
         self.bus = parts.bus(self.recorder, self.ram, self.unit)
         #: Devices that nobody drives.
         self.intruders: list[Intruder] = []
@@ -80,6 +83,7 @@ class ReferenceMachine:
         self.disk = parts.disk(self.recorder, self.bus)
         self.keyboard = parts.keyboard(self.recorder, self.bus)
         self.nic = parts.nic(self.recorder, self.bus)
+        self.disk.pace = self.keyboard.pace = self.nic.pace = self.policy.pace
         others = (self.keyboard, self.nic)
         self.host = parts.hypervisor(self.recorder, self.ram, self.disk, seed, self._step_devices, others=others)
         self.loader = parts.loader(self.core, self._take_over)
@@ -192,8 +196,14 @@ class ReferenceMachine:
         for intruder in self.intruders:
             intruder.step()
 
+    def _devices_go_on(self) -> None:
+        for _ in range(self.policy.pace()):
+            self._step_devices()
+
     def _let_time_pass(self, units: int) -> None:
-        self._step_devices()
+        # However slow, devices get somewhere in time.
+        for _ in range(max(self.policy.pace(), 1)):
+            self._step_devices()
         self.events.pass_time(units)
 
 

@@ -5,6 +5,7 @@ Its programming interface is in `sevconf.contract.keyboard`.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from sevconf.contract.keyboard import (
     DESCRIPTOR_SIZE,
@@ -30,6 +31,8 @@ class Keyboard:
     def __init__(self, recorder: Recorder, bus: Bus) -> None:
         self._recorder = recorder
         self._bus = bus
+        #: How many steps it makes where it may make progress.
+        self.pace: Callable[[], int] = lambda: 1
         self.pressed: deque[bytes] = deque()
         self.running = False
         self._schedule = 0
@@ -52,7 +55,7 @@ class Keyboard:
         register = self._register(offset, width)
         if register is None:
             return None
-        self.step()
+        self.go_on()
         value = {
             KeyboardRegister.CONTROL: int(self.running),
             KeyboardRegister.STATUS: int(self.running),
@@ -67,7 +70,7 @@ class Keyboard:
         register = self._register(offset, width)
         if register is None:
             return False
-        self.step()
+        self.go_on()
         self._record(register, value, write=True)
         if register is KeyboardRegister.CONTROL:
             self._control(run=bool(value & 1))
@@ -92,6 +95,11 @@ class Keyboard:
             self._recorder.record(DeviceState, by=self.actor, device=self.actor, running=run)
 
     # Progress
+
+    def go_on(self) -> None:
+        """Make as much progress as there is time for."""
+        for _ in range(self.pace()):
+            self.step()
 
     def step(self) -> None:
         """Poll the descriptor at the head, and tell a key if there is one; or give the descriptor back."""

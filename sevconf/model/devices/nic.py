@@ -6,6 +6,7 @@ that it listens to.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from sevconf.contract.nic import DESCRIPTOR_SIZE, REGISTER_WIDTH, Descriptor, NicRegister, Owner
 from sevconf.model.bus import Bus
@@ -24,6 +25,8 @@ class Nic:
     def __init__(self, recorder: Recorder, bus: Bus) -> None:
         self._recorder = recorder
         self._bus = bus
+        #: How many steps it makes where it may make progress.
+        self.pace: Callable[[], int] = lambda: 1
         self.arrived: deque[bytes] = deque()
         self.sent: list[bytes] = []
         self.running = False
@@ -48,7 +51,7 @@ class Nic:
         register = self._register(offset, width)
         if register is None:
             return None
-        self.step()
+        self.go_on()
         value = int(self.running) if register is NicRegister.STATUS else self._values[register]
         self._record(register, value, write=False)
         return value
@@ -58,7 +61,7 @@ class Nic:
         register = self._register(offset, width)
         if register is None:
             return False
-        self.step()
+        self.go_on()
         self._record(register, value, write=True)
         if register in {NicRegister.CONTROL, NicRegister.BUS_MASTER}:
             self._values[register] = value & 1
@@ -89,6 +92,11 @@ class Nic:
             self._recorder.record(DeviceState, by=self.actor, device=self.actor, running=run)
 
     # Progress
+
+    def go_on(self) -> None:
+        """Make as much progress as there is time for."""
+        for _ in range(self.pace()):
+            self.step()
 
     def step(self) -> None:
         """Get on with the frame that is to be sent, and take the one that has arrived."""
