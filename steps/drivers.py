@@ -5,7 +5,7 @@ from pytest_bdd import given, then, when
 from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
 from sevconf.monitors import control, exit_window, judge_breaches
-from sevconf.trace import MappingMade
+from sevconf.trace import DeviceRegister, MappingMade
 from sevconf.vocabulary import EfiStatus
 
 from .values import DISK, Monitored, Scene, moved
@@ -79,6 +79,9 @@ def require_handover(machine: Machine) -> None:
 def no_dma(machine: Machine, monitored: Monitored) -> None:
     """Disk: behind the exit."""
     require_handover(machine)
+    own = [made for made in machine.trace.of(MappingMade) if made.bus_master == DISK]
+    touched = [entry for entry in machine.trace.of(DeviceRegister) if entry.device == DISK]
+    control(own or touched, "the driver neither mapped anything nor touched a register of the disk")
     judge_breaches(monitored("DRV-01"))
 
 

@@ -12,6 +12,7 @@ from sevconf.trace import Dma, Dumped, IommuFault
 from sevconf.vocabulary import DmaOperation
 
 from .dma_mapping import map_buffer, read_bus, take_buffer
+from .dma_memory import BLOCKS, LBA
 from .values import DISK, Scene, moved
 
 #: Bytes of the client's secret.
@@ -135,10 +136,11 @@ def only_garbage(machine: Machine, scene: Scene) -> None:
 
 
 @then("no monitor of any basis blames anybody")
-def nobody_blamed(machine: Machine) -> None:
+def nobody_blamed(machine: Machine, scene: Scene) -> None:
     """All monitors: whichever rules a profile counts."""
     control(exit_window(machine.trace), "ExitBootServices did not succeed")
     control(moved(machine.trace, DISK), "the disk did no DMA")
+    control(machine.driver.medium(LBA, BLOCKS) == scene.secret.data, "the blocks did not reach the disk")
     found = [breach for monitor in MONITORS for breach in monitor.breaches(machine.trace)]
     judge(
         not found,

@@ -74,7 +74,7 @@ class ReferenceMachine:
         #: The VT-d unit, if the machine is of a kind that has one.
         self.unit: VtdUnit | None = None
         if kind in VTD_POLICIES:
-            self.unit = parts.vtd_unit(self.recorder, self.ram, self._devices_go_on)
+            self.unit = parts.vtd_unit(self.recorder, self.ram, self._devices_get_somewhere)
         self.bus = parts.bus(self.recorder, self.ram, self.unit)
         #: Devices that nobody drives.
         self.intruders: list[Intruder] = []
@@ -200,10 +200,12 @@ class ReferenceMachine:
         for _ in range(self.policy.pace()):
             self._step_devices()
 
-    def _let_time_pass(self, units: int) -> None:
-        # However slow, devices get somewhere in time.
+    def _devices_get_somewhere(self) -> None:
         for _ in range(max(self.policy.pace(), 1)):
             self._step_devices()
+
+    def _let_time_pass(self, units: int) -> None:
+        self._devices_get_somewhere()
         self.events.pass_time(units)
 
 
