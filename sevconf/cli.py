@@ -151,7 +151,7 @@ def _folder(folder: Path | None) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"expected a folder to write reports to: {error}") from error
+            raise UsageError(f"expected a folder to write to: {error}") from error
 
 
 def _smoke(target: "Target") -> None:
@@ -214,6 +214,7 @@ def sensitivity(  # noqa: PLR0917 -- click passes every option by name
             hint = f"did you mean {' or '.join(near_by)}?" if near_by else "`sevconf list faults` shows them"
             raise UsageError(f"expected the name of a fault, not {name!r}", hint=hint)
     _folder(report_dir)
+    _folder(resume.parent if resume is not None else None)
     work = jobs(catalogue, chosen, faults or CATALOGUE, near=near)
     if faults:
         chosen &= {rule for name in faults for rule in CATALOGUE[name].declared}

@@ -81,6 +81,9 @@ def test_the_command_says_what_it_comes_to(tmp_path: Path) -> None:
     )
     assert other.exit_code == 1
     assert "exits-at-callback is not there" in other.output
+    nowhere = CliRunner().invoke(main, ["sensitivity", "--fault", "gives-up", "--resume", "/dev/null/x/kept.json"])
+    assert nowhere.exit_code == 2
+    assert "error: expected a folder to write to: " in nowhere.output
     wrong = CliRunner().invoke(main, ["sensitivity", "--fault", "gives-upp"])
     assert wrong.exit_code == 2
     assert "did you mean gives-up" in wrong.output
