@@ -41,6 +41,7 @@ TOP = {
     "listing",
     "plugin",
     "run",
+    "sensitivity",
 }
 #: What steps may import: whatever any target has.
 STEPS_MAY_IMPORT = _VALUES | {"monitors"}

@@ -72,8 +72,8 @@ def test_attributes(machine: ReferenceMachine, pci_io: PciIo) -> None:
     assert pci_io.attributes(DISABLE, MASTER) == (SUCCESS, 0)
     assert pci_io.attributes(GET) == (SUCCESS, DECODING)
     commands = [(e.actor, e.value) for e in machine.trace.of(DeviceRegister) if e.register == "COMMAND"]
-    assert commands == [("driver:a", 7), ("scenario", 3)]
-    assert dict(machine.trace.calls("PciIo.Attributes")[2].arguments) == {
+    assert commands == [("scenario", 3), ("driver:a", 7), ("scenario", 7), ("scenario", 3), ("scenario", 3)]
+    assert dict(machine.trace.calls("PciIo.Attributes")[4].arguments) == {
         "operation": "ENABLE",
         "attributes": "BUS_MASTER|DUAL_ADDRESS_CYCLE",
     }
