@@ -24,6 +24,12 @@ _ERAS = {
     "era:edk2-202211": "the reference as UEFI 2.7, without the BeforeExitBootServices group",
     "era:edk2-head": "the reference as UEFI 2.10, which is the default",
 }
+#: Real firmware in QEMU; options follow behind commas.
+_FIRMWARE = {
+    "ovmf": "Debian's OVMF (EDK II) in QEMU, judged as core; options: ,image= ,vars= ,qemu= ,disk=",
+    "u-boot": "Debian's U-Boot in QEMU, judged as core; options as above",
+    "firmware:IMAGE": "any other firmware image in QEMU, judged as core; options as above",
+}
 #: Names of foreign code.
 _FOREIGN = {
     "FILE.py:CLASS": "a vendor's class (driver, iommu-driver or os-loader) in a Python file",
@@ -32,7 +38,7 @@ _FOREIGN = {
 #: What to do about a name that is none.
 _KNOWN = "`sevconf list targets` shows what can be judged"
 #: Names that are spoken for, and not built yet.
-_TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+|firmware:.+|ovmf|u-boot", re.IGNORECASE)
+_TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+", re.IGNORECASE)
 
 
 def resolve(name: str) -> Target:
@@ -56,6 +62,10 @@ def resolve(name: str) -> Target:
         return era(name.removeprefix("era:"))
     if name.startswith(_FAULTY):
         return _faulty(name.removeprefix(_FAULTY))
+    if name.partition(",")[0] in _FIRMWARE or name.startswith("firmware:"):
+        from sevconf.subjects.firmware.target import FirmwareTarget  # noqa: PLC0415 -- starts processes
+
+        return FirmwareTarget(name)
     if _TO_COME.fullmatch(name):
         raise UsageError(f"the target {name!r} is not supported by this version", hint=_KNOWN)
     if ":" in name:
@@ -85,4 +95,4 @@ def _faulty(name: str) -> Target:
 def names() -> tuple[tuple[str, str], ...]:
     """Return every name that can be judged, or its form, with what it stands for."""
     faulty = {f"{_FAULTY}{name}": fault.bug for name, fault in _catalogue().items()}
-    return tuple({**_OWN, **_ERAS, **faulty, **_FOREIGN}.items())
+    return tuple({**_OWN, **_ERAS, **_FIRMWARE, **faulty, **_FOREIGN}.items())
