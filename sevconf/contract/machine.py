@@ -32,6 +32,10 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
+#: Kinds of target (`Identity.kind`) that run in real time: the same seed gives the same verdicts, but other addresses,
+#: keys and steps.
+TIMED_KINDS = frozenset({"firmware"})
+
 #: Conforming IOMMU drivers that a scenario may ask for instead of the target's own.
 IommuVariant: TypeAlias = Literal["core-signalled", "tracing"]
 

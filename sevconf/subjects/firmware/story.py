@@ -84,6 +84,11 @@ class Story:
         self.events: dict[int, Planned] = {}
         self._open: list[tuple[str, int, Planned | None]] = []
 
+    @property
+    def depth(self) -> int:
+        """How many calls and notifications are open."""
+        return len(self._open)
+
     def tell(self, record: Told) -> None:
         """Write what one record says."""
         match record.kind:

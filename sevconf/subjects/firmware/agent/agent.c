@@ -23,6 +23,7 @@ _Static_assert(sizeof(struct act) == 48, "as the suite packs it");
 
 struct slot {
     efi_event event;
+    efi_guid group; /* kept for the event's life: a core may keep the pointer */
     uint8_t level;
     uint8_t length;
     struct act script[WIRE_SCRIPT];
@@ -98,11 +99,12 @@ static efi_status create(const struct act *act)
     efi_event event = 0;
     efi_status status;
     slot->level = (uint8_t)act->b;
+    slot->group = act->guid;
     if (act->service == SERVICE_CreateEvent)
         status = services->create_event((uint32_t)act->a, act->b, function, slot, &event);
     else
         status = services->create_event_ex(
-            (uint32_t)act->a, act->b, function, slot, act->flags & FLAG_GROUP ? &act->guid : 0, &event);
+            (uint32_t)act->a, act->b, function, slot, act->flags & FLAG_GROUP ? &slot->group : 0, &event);
     slot->event = status == EFI_SUCCESS ? event : 0;
     return status;
 }
