@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": _VALUES,
     "suite": _VALUES | {"claims"},
     "reporting": _VALUES | {"claims", "verdict", "suite"},
+    "jury": _VALUES | {"claims", "verdict", "suite", "reporting"},
     "faults": _VALUES | {"model", "monitors", "subjects"},
     "subjects": _VALUES | {"model", "monitors", "faults"},
     "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite"},

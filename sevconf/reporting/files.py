@@ -26,7 +26,7 @@ SCHEMA = "sevconf-report/1"
 REPORT, TIMINGS, MARKDOWN, JUNIT = "report.json", "timings.json", "conformance.md", "junit.xml"
 
 _BREACH = {"trace": (), "consequences": ()}
-_ROW = {"expected": "", "observed": "", "culprit": "", "trace": (), "answer": "", "breaches": ()}
+_ROW = {"expected": "", "observed": "", "culprit": "", "trace": (), "answer": "", "breaches": (), "deviation": ""}
 
 
 def write_all(report: Report, records: Iterable[RowRecord], folder: Path) -> None:
@@ -63,6 +63,7 @@ def _fields(report: Report) -> dict[str, Any]:
         "totals": _totals(report),
         "rules": [_rule(rule) for rule in report.rules],
         "claims": [{**asdict(claim), "verdict": claim.verdict.value} for claim in report.claims],
+        **({"problems": list(report.problems)} if report.problems else {}),
         "footer": {"expected": len(report.rows), "suite_sha256": report.suite_sha256},
     }
 
@@ -167,6 +168,7 @@ def _report(fields: Mapping[str, Any]) -> Report:
             for claim in fields["claims"]
         ),
         suite_sha256=fields["footer"]["suite_sha256"],
+        problems=tuple(fields.get("problems", ())),
     )
 
 
