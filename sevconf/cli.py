@@ -175,6 +175,23 @@ def smoke(target: str) -> None:
     click.echo(f"{target}: the smoke test passed")
 
 
+@main.command()
+@click.option("--core", "cores", multiple=True, metavar="T", help="A real core to hear; default: ovmf and u-boot.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+@click.pass_context
+def jury(ctx: click.Context, cores: tuple[str, ...], report_dir: Path, everything: bool) -> None:
+    """Set the reference and real cores side by side, rule by rule; exit code 1 if a difference is unexplained."""
+    from sevconf.jurors import CORES, assemble
+
+    _folder(report_dir)
+    found = assemble(cores or CORES, report_dir, everything=everything)
+    for line in found.unexplained:
+        click.echo(f"unexplained: {line}", err=True)
+    click.echo(f"{report_dir}: {len(found.rules)} rules, {len(found.findings)} known deviations of rows")
+    ctx.exit(ExitCode.NONCONFORMING if found.unexplained else ExitCode.CONFORMING)
+
+
 @main.command(name="list")
 @click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -5,12 +5,12 @@ pytest runs in this process, shielded from whatever lies around: no configuratio
 ones that are needed, nothing of its own on the terminal.
 """
 
-import datetime
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -115,8 +115,8 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
     if runner.records.keys() != setting.rows.keys():
         missing = ", ".join(sorted(setting.rows.keys() ^ runner.records.keys())[:5])
         raise SuiteError(f"expected {len(setting.rows)} rows, not {len(runner.records)}; among them {missing}")
-    target = setting.target.identity.name
-    held = hold(runner.records.values(), setting.catalogue, target, setting.rules, load(), datetime.date.today())
+    target, today = setting.target.identity.name, datetime.now(UTC).date()
+    held = hold(runner.records.values(), setting.catalogue, target, setting.rules, entries=load(), today=today)
     report = build(setting.scope, held.records, held.problems)
     if order.folder is not None:
         write_all(report, held.records, order.folder)

@@ -6,11 +6,11 @@ are, are marked, and do not count for the exit code. An entry has to be true: on
 passes, whose evidence is another one or whose date has passed fails the run.
 """
 
-import datetime
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import date
 from pathlib import Path
 
 from sevconf.errors import SuiteError
@@ -36,7 +36,7 @@ class Deviation:
     target: str
     reason: str
     link: str
-    expires: datetime.date
+    expires: date
     evidence: str
 
 
@@ -53,7 +53,7 @@ def load(path: Path = FILE) -> tuple[Deviation, ...]:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("deviation", [])
         read = []
         for entry in entries:
-            if entry.keys() != names or not all(entry.values()) or not isinstance(entry["expires"], datetime.date):
+            if entry.keys() != names or not all(entry.values()) or not isinstance(entry["expires"], date):
                 raise SuiteError(f"{path.name}: expected the fields {', '.join(sorted(names))}, not {entry}")
             read.append(Deviation(**entry))
     except (OSError, ValueError, AttributeError) as error:
@@ -83,8 +83,9 @@ def hold(
     catalogue: Catalogue,
     target: str,
     rules: frozenset[str],
+    *,
     entries: Iterable[Deviation],
-    today: datetime.date,
+    today: date,
 ) -> Held:
     """Hold the records of a run of these rules on a target against the entries for that target."""
     by_rule: dict[str, list[RowRecord]] = {}
@@ -104,7 +105,7 @@ def hold(
     return Held(tuple(kept.values()), tuple(problems))
 
 
-def _problem(entry: Deviation, records: list[RowRecord], today: datetime.date) -> str:
+def _problem(entry: Deviation, records: list[RowRecord], today: date) -> str:
     if not records:
         return "matches nothing: there is no such rule"
     if not any(record.verdict in BAD for record in records):

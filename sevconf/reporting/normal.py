@@ -41,8 +41,13 @@ def normalised(record: RowRecord) -> RowRecord:
 
 
 def _breach(breach: BreachRecord) -> BreachRecord:
-    lines = {name: tuple(timeless(line) for line in getattr(breach, name)) for name in ("trace", "consequences")}
-    return replace(breach, expected=timeless(breach.expected), observed=timeless(breach.observed), **lines)
+    return replace(
+        breach,
+        expected=timeless(breach.expected),
+        observed=timeless(breach.observed),
+        trace=tuple(timeless(line) for line in breach.trace),
+        consequences=tuple(timeless(line) for line in breach.consequences),
+    )
 
 
 def evidence_hash(record: RowRecord) -> str:

@@ -4,8 +4,8 @@ The minimum that shows that a target can be judged at all, before any judgement.
 On every kind of machine that the target has, the machine opens and leaves a trace, and no foreign code raises, hangs
 or dies. On one of them at least the whole story holds: the driver starts, and a block that is written through it lies
 on the medium and reads back, or a key that is pressed comes through it, or a frame does, both ways; the OS loader
-takes the machine over, and an exit handler really ran, if there is one; a core alone is left by such a call. What fails on some kinds only is the rules'
-business, and they say more about it than a smoke test can.
+takes the machine over, and an exit handler really ran, if there is one. A core without a loader is left by the suite
+itself. What fails on some kinds only is the rules' business, and they say more about it than a smoke test can.
 """
 
 from collections.abc import Iterator

@@ -92,13 +92,15 @@ class Guest:
         self._buffer += data
         try:
             while (payload := take(self._buffer)) is not None:
-                record = told(payload)
-                if self._stamp is not None and record.stamp != self._stamp + 1:
-                    raise BadFrame(f"expected record {self._stamp + 1}, not {record.stamp}")
-                self._stamp = record.stamp
-                self._told.append(record)
+                self._told.append(self._next(told(payload)))
         except BadFrame as error:
             raise LostContact("firmware", f"the agent's line is garbled: {error}") from error
+
+    def _next(self, record: Told) -> Told:
+        if self._stamp is not None and record.stamp != self._stamp + 1:
+            raise BadFrame(f"expected record {self._stamp + 1}, not {record.stamp}")
+        self._stamp = record.stamp
+        return record
 
     def _failed(self, asked: str, how: str) -> ForeignFailure:
         log = self._qemu.log()
@@ -164,7 +166,8 @@ class Stable:
 
     def _arguments(self, place: Path, *, share: bool) -> list[str]:
         board = self._board
-        ram = f"memory-backend-file,id=ram,size={board.memory}M,mem-path={self._place}/ram,share={'on' if share else 'off'}"
+        ram = f"memory-backend-file,id=ram,size={board.memory}M,mem-path={self._place}/ram"
+        ram += f",share={'on' if share else 'off'}"
         arguments = ["-machine", "q35,accel=tcg,smm=off,memory-backend=ram", "-m", str(board.memory), "-object", ram]
         if board.vars is None:
             arguments += ["-bios", str(board.image)]

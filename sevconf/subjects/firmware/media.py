@@ -61,7 +61,9 @@ def _make(image: Path, agent: Path, start: int) -> None:
             file.write(_partition_table(start))
         file.truncate(start + _SIZE)
     where = f"{image}@@{start}"
-    _mtool("mformat", "-i", where, "-T", str(_SIZE // _SECTOR), "-h", "16", "-s", "63", "-H", str(start // _SECTOR), "::")
+    _mtool(
+        "mformat", "-i", where, "-T", str(_SIZE // _SECTOR), "-h", "16", "-s", "63", "-H", str(start // _SECTOR), "::"
+    )
     _mtool("mmd", "-i", where, "::/EFI", "::/EFI/BOOT")
     _mtool("mcopy", "-i", where, str(agent), "::/EFI/BOOT/BOOTX64.EFI")
 

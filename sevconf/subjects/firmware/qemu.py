@@ -12,7 +12,7 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
@@ -157,7 +157,7 @@ class Qemu:
         self._monitor.close()
         self.agent.close()
 
-    def __enter__(self) -> "Qemu":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *unused: object) -> None:
