@@ -43,7 +43,7 @@ class CoreFacet:
 
     def _call(self, command: Command, script: tuple[Command, ...] = (), *, extra: float = 0) -> tuple[EfiStatus, int]:
         last = self._returned(self._act(command, script, extra=extra), command.service)
-        return status_of(last.values[0], command.service.name), last.values[1] if len(last.values) > 1 else 0
+        return status_of(last.values[0], command.service.name), last.values[1]
 
     @staticmethod
     def _returned(last: Told | None, service: Service) -> Told:
@@ -56,10 +56,13 @@ class CoreFacet:
     def _slot(self, name: str) -> int:
         return self._slots.get(name, _NULL_SLOT)
 
-    def _plan(self, spec: EventSpec) -> int:
-        if spec.name not in self._slots and len(self._slots) == _NULL_SLOT:
+    def _reserve(self, name: str) -> int:
+        if name not in self._slots and len(self._slots) == _NULL_SLOT:
             raise Unsupported(f"the agent has {_NULL_SLOT} slots for events, not more")
-        slot = self._slots.setdefault(spec.name, len(self._slots))
+        return self._slots.setdefault(name, len(self._slots))
+
+    def _plan(self, spec: EventSpec) -> int:
+        slot = self._reserve(spec.name)
         self._story.events[slot] = Planned(spec.name, spec.type, spec.tpl, spec.group)
         return slot
 
@@ -80,9 +83,9 @@ class CoreFacet:
     def _scripted(self, act: Act) -> Command:
         match act.service:
             case "SignalEvent":
-                return Command(Service.SignalEvent, self._slot(act.event))
+                return Command(Service.SignalEvent, self._reserve(act.event))
             case "CloseEvent":
-                return Command(Service.CloseEvent, self._slot(act.event))
+                return Command(Service.CloseEvent, self._reserve(act.event))
             case "CreateEvent":
                 return self._creation(EventSpec(act.event, act.type, act.tpl, act.group))
             case "AllocatePool":
@@ -98,7 +101,7 @@ class CoreFacet:
             case "Stall":
                 return Command(Service.Stall, a=act.size)
             case "SetTimer":
-                return Command(Service.SetTimer, self._slot(act.event), a=TimerDelay.RELATIVE, b=act.size)
+                return Command(Service.SetTimer, self._reserve(act.event), a=TimerDelay.RELATIVE, b=act.size)
 
     def signal_event(self, name: str) -> EfiStatus:
         """SignalEvent."""
@@ -163,7 +166,7 @@ class CoreFacet:
         size = _LARGE if buffer_size is None else buffer_size
         command = Command(Service.GetMemoryMap, flags=Flag.RANGES, a=size)
         last = self._returned(self._act(command), command.service)
-        status, needed, key, step = last.values
+        status, needed, key, step = last.values[:4]
         descriptors = tuple(
             MemoryDescriptor(MemoryType(kind) if kind in _TYPES else MemoryType.RESERVED, Gpa(page * PAGE_SIZE), pages)
             for kind, page, pages in ranges(last.rest)

@@ -20,7 +20,8 @@ from sevconf.subjects.firmware.boards import DISKS, Board
 from sevconf.subjects.firmware.build import agent
 from sevconf.subjects.firmware.media import Layout, disk
 from sevconf.subjects.firmware.qemu import Qemu
-from sevconf.subjects.firmware.wire import BadFrame, Command, Record, Told, frame, take, told
+from sevconf.subjects.firmware.wire import BadFrame, Command, Record, Told, take, told
+from sevconf.subjects.firmware.wire import command as wired
 
 #: Seconds between two looks at a machine that keeps silent.
 _LOOK = 0.5
@@ -55,7 +56,7 @@ class Guest:
         """
         asked = f"perform {command.service.name}"
         try:
-            self._qemu.agent.sendall(frame(b"".join(one.pack() for one in (command, *script))))
+            self._qemu.agent.sendall(wired(command, *script))
         except OSError as error:
             raise self._qemu.lost(f"hung up on the agent ({error})") from error
         while True:

@@ -128,7 +128,7 @@ class Story:
             self._add(ExitPhase, record, phase=Phase.CALLED)
 
     def _arguments(self, service: Service, record: Told) -> Fields:
-        slot, a, b, c = record.values
+        slot, a, b, c = record.values[:4]
         event = self.events.get(slot)
         if service in _CREATES:
             return (("type", a), ("notify_tpl", b), ("group", event.group if event else None))

@@ -20,6 +20,8 @@ from sevconf.vocabulary import Tpl
 START = 0xA5
 #: Bytes of the longest payload; a memory map of 1,000 ranges fits.
 LONGEST = 16_384
+#: Values of a record, at least: zeros at the end are not sent.
+VALUES = 4
 #: Slots for events, and acts in one script.
 SLOTS = 96
 SCRIPT = 12
@@ -126,6 +128,11 @@ def frame(payload: bytes) -> bytes:
     return body + _CHECK.pack(zlib.crc32(body[1:]))
 
 
+def command(*acts: Command) -> bytes:
+    """Return the frame of an act, and of the script behind it; zeros at the end are not sent."""
+    return frame(b"".join(act.pack() for act in acts).rstrip(b"\0"))
+
+
 def take(buffer: bytearray) -> bytes | None:
     """
     Take the payload of the first whole frame out of a buffer, or return None if none is whole.
@@ -160,6 +167,7 @@ def told(payload: bytes) -> Told:
         kind, level, stamp = _RECORD.unpack_from(payload)
         number, count = payload[_RECORD.size], payload[_RECORD.size + 1]
         values = struct.unpack_from(f"<{count}Q", payload, _RECORD.size + 2)
+        values += (0,) * (VALUES - count)
         return Told(Record(kind), stamp, Tpl(level), number, values, payload[_RECORD.size + 2 + 8 * count :])
     except (struct.error, IndexError, ValueError) as error:
         raise BadFrame(f"expected a record, not {payload[:32].hex(' ')}: {error}") from error
