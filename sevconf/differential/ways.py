@@ -18,11 +18,19 @@ from sevconf.model.parts import Parts, Policy
 from sevconf.trace import Phase
 from sevconf.vocabulary import (
     EVT_NOTIFY_SIGNAL,
+    EVT_NOTIFY_WAIT,
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
+    EVT_TIMER,
     EfiStatus,
     EventGroup,
     TimerDelay,
     Tpl,
+)
+
+
+#: Types that may be in a group.
+_ORDINARY = frozenset(
+    timer | notify for timer in (0, EVT_TIMER) for notify in (0, EVT_NOTIFY_WAIT, EVT_NOTIFY_SIGNAL)
 )
 
 
@@ -39,8 +47,21 @@ class EdkEvents(NoHighLevel):
 
     Groups are a matter of events that notify on signal alone (EVT-12); a member that waits already moves to the end of
     its queue; an event that is signaled already is not signaled again, and its group's members are not signaled at all:
-    they are queued.
+    they are queued. An event that joins the exit group becomes one that CreateEvent makes for it, whatever its type.
     """
+
+    def create(
+        self,
+        type: int,
+        notify_tpl: Tpl,
+        function: NotifyFunction | None,
+        group: str | None = None,
+        name: str | None = None,
+    ) -> tuple[EfiStatus, EventHandle]:
+        """CoreCreateEventInternal."""
+        if group == EventGroup.EXIT_BOOT_SERVICES.value and type in _ORDINARY:
+            type, group = EVT_SIGNAL_EXIT_BOOT_SERVICES, None  # noqa: A001 -- the prototype's name
+        return super().create(type, notify_tpl, function, group, name)
 
     def signal(self, event: Event) -> None:
         """CoreSignalEvent."""
@@ -96,6 +117,15 @@ class UBootEvents(NoHighLevel):
             for member in self.members(event.group):
                 member.signaled = True
             self._walk(event.group)
+
+    def notify_exit(self) -> None:
+        """Queue the exit group, signaled or not: the platform's own member, which nobody signaled before, begins it."""
+        for member in self.every():
+            if member.type == EVT_SIGNAL_EXIT_BOOT_SERVICES:
+                member.group = EventGroup.EXIT_BOOT_SERVICES.value
+        for member in self.members(EventGroup.EXIT_BOOT_SERVICES.value):
+            member.signaled = True
+        self._walk(EventGroup.EXIT_BOOT_SERVICES.value)
 
     def _walk(self, group: str) -> None:
         at = 0
@@ -163,6 +193,12 @@ class UBootCore(Core):
         with self._service("CreateEventEx", type=type, notify_tpl=int(notify_tpl), group=group) as call:
             return call.returns(EfiStatus.INVALID_PARAMETER), EventHandle(0)
 
+    @property
+    def _uboot(self) -> UBootEvents:
+        if not isinstance(self.events, UBootEvents):
+            raise TypeError("expected U-Boot's events beneath U-Boot's core")
+        return self.events
+
     def exit_boot_services(self, map_key: int) -> EfiStatus:
         """efi_exit_boot_services."""
         if map_key == self.map.key:
@@ -177,11 +213,8 @@ class UBootCore(Core):
         return True
 
     def _notify_exit(self) -> None:
-        exit_group = EventGroup.EXIT_BOOT_SERVICES.value
-        for event in self.events.every():
-            if event.type == EVT_SIGNAL_EXIT_BOOT_SERVICES:
-                event.group = exit_group
-        super()._notify_exit()
+        self._phase(Phase.EXIT_GROUP)
+        self._uboot.notify_exit()
 
 
 def oldest_first(members: Sequence[Event]) -> Sequence[Event]:
