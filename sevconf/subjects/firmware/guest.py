@@ -7,8 +7,9 @@ a boot. The next process is started ahead, stopped, while the present one works.
 """
 
 import os
-import select
 import shutil
+import socket
+import struct
 import tempfile
 import time
 from collections import deque
@@ -20,7 +21,7 @@ from sevconf.subjects.firmware.boards import DISKS, Board
 from sevconf.subjects.firmware.build import agent
 from sevconf.subjects.firmware.media import Layout, disk
 from sevconf.subjects.firmware.qemu import Qemu
-from sevconf.subjects.firmware.wire import BadFrame, Command, Record, Told, take, told
+from sevconf.subjects.firmware.wire import BadFrame, Command, Record, Told, missing, take, told
 from sevconf.subjects.firmware.wire import command as wired
 
 #: Seconds between two looks at a machine that keeps silent.
@@ -41,6 +42,8 @@ class Guest:
 
     def __init__(self, qemu: Qemu) -> None:
         self._qemu = qemu
+        look = struct.pack("ll", int(_LOOK), int(_LOOK % 1 * 1_000_000))
+        qemu.agent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, look)
         self._buffer = bytearray()
         self._told: deque[Told] = deque()
         self._stamp: int | None = None
@@ -74,18 +77,20 @@ class Guest:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._failed(asked, f"does not come back within {limit:g} s")
-            ready, _, _ = select.select([self._qemu.agent], [], [], min(left, _LOOK))
-            if ready:
-                self._read()
-            elif self._qemu.alive and self._qemu.status() not in {"running", "inmigrate", "paused"}:
+            if self._read():
+                continue
+            if self._qemu.alive and self._qemu.status() not in {"running", "inmigrate", "paused"}:
                 raise self._failed(asked, "resets or crashes the machine")
-            elif not self._qemu.alive:
+            if not self._qemu.alive:
                 raise self._qemu.lost("died")
         return self._told.popleft()
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Wait a while for the rest of the next frame; tell whether anything came."""
         try:
-            data = self._qemu.agent.recv(65536)
+            data = self._qemu.agent.recv(missing(self._buffer), socket.MSG_WAITALL)
+        except BlockingIOError:
+            return False
         except OSError as error:
             raise self._qemu.lost(f"hung up on the agent ({error})") from error
         if not data:
@@ -96,6 +101,7 @@ class Guest:
                 self._told.append(self._next(told(payload)))
         except BadFrame as error:
             raise LostContact("firmware", f"the agent's line is garbled: {error}") from error
+        return True
 
     def _next(self, record: Told) -> Told:
         if self._stamp is not None and record.stamp != self._stamp + 1:

@@ -133,6 +133,13 @@ def command(*acts: Command) -> bytes:
     return frame(b"".join(act.pack() for act in acts).rstrip(b"\0"))
 
 
+def missing(buffer: bytearray) -> int:
+    """Return how many bytes are missing from the first frame in a buffer, as far as that is known."""
+    if len(buffer) < _HEAD.size:
+        return _HEAD.size - len(buffer)
+    return max(int(_HEAD.unpack_from(buffer)[1]) + OVERHEAD - len(buffer), 1)
+
+
 def take(buffer: bytearray) -> bytes | None:
     """
     Take the payload of the first whole frame out of a buffer, or return None if none is whole.
