@@ -5,7 +5,7 @@ Boards: what a firmware runs on, as its name on the command line says.
 comma, from a closed list: `image=` and `vars=` (files), `qemu=` (QEMU's binary), `disk=` (`virtio-blk` or `ide-hd`).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sevconf.errors import UsageError
@@ -36,8 +36,6 @@ class Board:
     memory: int = 128
     boot: float = 90
     package: str = ""
-    #: Devices beside those that every board has.
-    devices: tuple[str, ...] = field(default=())
 
 
 BOARDS = {

@@ -119,6 +119,24 @@ class Guest:
         shutil.rmtree(self._qemu.place, ignore_errors=True)
 
 
+def arguments(board: Board, image: Path, place: Path, ram: str, *, share: bool) -> list[str]:
+    """Return what QEMU is told of a board with a boot disk; `place` is its folder, `ram` the file of its memory."""
+    memory = f"memory-backend-file,id=ram,size={board.memory}M,mem-path={ram},share={'on' if share else 'off'}"
+    command = ["-machine", "q35,accel=tcg,smm=off,memory-backend=ram", "-m", str(board.memory), "-object", memory]
+    if board.vars is None:
+        command += ["-bios", str(board.image)]
+    else:
+        shutil.copyfile(board.vars, place / "vars")
+        command += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={board.image}"]
+        command += ["-drive", "if=pflash,unit=1,format=raw,file=vars"]
+    # An IDE disk cannot be read-only; what is written to it goes to a file that nobody keeps.
+    guard = "readonly=on" if DISKS[board.disk] is Layout.BARE else "snapshot=on"
+    command += ["-drive", f"if=none,id=boot,format=raw,{guard},file={image}"]
+    device = "virtio-blk-pci" if board.disk == "virtio-blk" else "ide-hd,bus=ide.0"
+    command += ["-device", f"{device},drive=boot,bootindex=0"]
+    return command
+
+
 class Stable:
     """Where guests of one board come from; `vendor` and `revision` are what its system table states."""
 
@@ -172,22 +190,7 @@ class Stable:
         return place
 
     def _arguments(self, place: Path, *, share: bool) -> list[str]:
-        board = self._board
-        ram = f"memory-backend-file,id=ram,size={board.memory}M,mem-path={self._place}/ram"
-        ram += f",share={'on' if share else 'off'}"
-        arguments = ["-machine", "q35,accel=tcg,smm=off,memory-backend=ram", "-m", str(board.memory), "-object", ram]
-        if board.vars is None:
-            arguments += ["-bios", str(board.image)]
-        else:
-            shutil.copyfile(board.vars, place / "vars")
-            arguments += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={board.image}"]
-            arguments += ["-drive", "if=pflash,unit=1,format=raw,file=vars"]
-        # An IDE disk cannot be read-only; what is written to it goes to a file that nobody keeps.
-        guard = "readonly=on" if DISKS[board.disk] is Layout.BARE else "snapshot=on"
-        arguments += ["-drive", f"if=none,id=boot,format=raw,{guard},file={self._image}"]
-        device = "virtio-blk-pci" if board.disk == "virtio-blk" else "ide-hd,bus=ide.0"
-        arguments += ["-device", f"{device},drive=boot,bootindex=0"]
-        return [*arguments, *(part for more in board.devices for part in ("-device", more))]
+        return arguments(self._board, self._image, place, f"{self._place}/ram", share=share)
 
     def _boot(self) -> tuple[int, str]:
         place = self._folder()

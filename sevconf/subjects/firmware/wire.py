@@ -36,7 +36,7 @@ OVERHEAD = _HEAD.size + _CHECK.size
 
 
 class Service(IntEnum):
-    """What the agent can be asked to call; the last two are its own."""
+    """What the agent can be asked to call; the last two are of its own making."""
 
     CreateEvent = 1
     CreateEventEx = 2
@@ -59,6 +59,8 @@ class Service(IntEnum):
     UninstallProtocol = 19
     #: Stall for a while, unrecorded, so that timers can tick.
     PassTime = 20
+    #: Connect every driver to every handle, as a boot manager may.
+    ConnectAll = 21
 
 
 class Record(IntEnum):

@@ -194,9 +194,25 @@ static efi_status call(const struct act *act, uint64_t *result)
     return EFI_UNSUPPORTED;
 }
 
+static void connect_all(void)
+{
+    enum { ALL_HANDLES = 0 };
+    uint64_t count = 0;
+    efi_handle *handles = 0;
+    if (services->locate_handle_buffer(ALL_HANDLES, 0, 0, &count, &handles) != EFI_SUCCESS)
+        return;
+    for (uint64_t i = 0; i < count; i++)
+        services->connect_controller(handles[i], 0, 0, 1);
+    services->free_pool(handles);
+}
+
 static void perform(const struct act *act)
 {
     uint64_t result = 0;
+    if (act->service == SERVICE_ConnectAll) {
+        connect_all();
+        return;
+    }
     if (act->service == SERVICE_PassTime) {
         services->stall(act->a);
         return;
@@ -225,7 +241,7 @@ static int readable(const struct act *acts, int count)
     if (count < 1 || count > WIRE_SCRIPT + 1 || gone)
         return 0;
     for (int i = 0; i < count; i++)
-        if (acts[i].slot >= WIRE_SLOTS || acts[i].service < SERVICE_CreateEvent || acts[i].service > SERVICE_PassTime)
+        if (acts[i].slot >= WIRE_SLOTS || acts[i].service < SERVICE_CreateEvent || acts[i].service > SERVICE_ConnectAll)
             return 0;
     return 1;
 }

@@ -63,10 +63,12 @@ typedef struct {
     void *get_next_monotonic_count;
     efi_status(EFIAPI *stall)(uint64_t microseconds);
     efi_status(EFIAPI *set_watchdog_timer)(uint64_t seconds, uint64_t code, uint64_t size, uint16_t *data);
-    void *controllers[2];
+    efi_status(EFIAPI *connect_controller)(efi_handle controller, efi_handle *drivers, void *path, uint8_t recursive);
+    void *disconnect_controller;
     void *open_protocols[3];
     void *protocols_per_handle;
-    void *locate_handle_buffer;
+    efi_status(EFIAPI *locate_handle_buffer)(
+        uint32_t search, const efi_guid *guid, void *key, uint64_t *count, efi_handle **handles);
     efi_status(EFIAPI *locate_protocol)(const efi_guid *guid, void *registration, void **interface);
     void *multiple[2];
     void *calculate_crc32;
