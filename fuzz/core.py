@@ -157,7 +157,7 @@ def main() -> int:
     try:
         codes = [fight(core, options.count, options.seed, planted=options.planted) for core in options.core or WAYS]
     except SevconfError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return ExitCode.ERROR
     return (0 if all(codes) else 1) if options.planted else max(codes)
 

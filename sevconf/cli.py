@@ -192,6 +192,19 @@ def jury(ctx: click.Context, cores: tuple[str, ...], report_dir: Path, everythin
     ctx.exit(ExitCode.NONCONFORMING if found.unexplained else ExitCode.CONFORMING)
 
 
+@main.command()
+@click.option("--core", default="ovmf", show_default=True, metavar="T", help="Whose drivers.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+def drivers(core: str, report_dir: Path, everything: bool) -> None:
+    """Look from outside at what a core's own drivers do to QEMU's devices at ExitBootServices."""
+    from sevconf.jurors import watch_drivers
+
+    _folder(report_dir)
+    for driver in watch_drivers(core, report_dir, everything=everything):
+        click.echo(f"{driver.driver}: {driver.at_exit}; {driver.state}")
+
+
 @main.command(name="list")
 @click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from sevconf.judge import Setting
 from sevconf.jury.deviations import BAD, load
+from sevconf.jury.drivers import DriverAtExit, write_drivers
 from sevconf.jury.files import write_jury
 from sevconf.jury.questions import QUESTIONS
 from sevconf.jury.table import Jury, table
 from sevconf.reporting.report import Report
 from sevconf.run import Order, run
+from sevconf.subjects.firmware.boards import board
+from sevconf.subjects.firmware.exits import FIXTURES, watch
 from sevconf.subjects.registry import resolve
 from sevconf.subjects.smoke import smoke
 from sevconf.suite import Catalogue
@@ -73,3 +76,29 @@ def _sit(name: str, catalogue: Catalogue) -> tuple[tuple[Report, ...], dict[str,
     finally:
         target.close()
     return tuple(reports), answers
+
+
+def watch_drivers(core: str, folder: Path, *, everything: bool = False) -> tuple[DriverAtExit, ...]:
+    """
+    Look from outside at what the drivers of a core do at exit, write the table into a folder, and return it.
+
+    Raises:
+        SevconfError: a machine cannot be brought so far.
+
+    """
+    on = board(core)
+    seen = [watch(on, fixture) for fixture in FIXTURES]
+    told = tuple(
+        DriverAtExit(
+            driver=f"{one.driver} ({one.device})",
+            at_exit=one.acts,
+            state=f"{one.before} before, {one.after} after",
+            bus_master="set" if one.bus_master else "clear",
+            stimulus=one.stimulus,
+            pages_written=one.unasked + one.written,
+            halted=one.halted,
+        )
+        for one in seen
+    )
+    write_drivers(told, core, folder, everything=everything)
+    return told

@@ -27,11 +27,8 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
-
 #: Types that may be in a group.
-_ORDINARY = frozenset(
-    timer | notify for timer in (0, EVT_TIMER) for notify in (0, EVT_NOTIFY_WAIT, EVT_NOTIFY_SIGNAL)
-)
+_ORDINARY = frozenset(timer | notify for timer in (0, EVT_TIMER) for notify in (0, EVT_NOTIFY_WAIT, EVT_NOTIFY_SIGNAL))
 
 
 class NoHighLevel(Events):

@@ -11,7 +11,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,25 @@ _KEYS = ("a", "b", "c")
 _FRAME = b"\xff" * 6 + bytes.fromhex("5254005ec0f0") + b"\x08\x06" + bytes(50)
 
 
+#: QEMU's trace events of what a driver may do to its device at exit, in words.
+ACTS = {
+    "usb_xhci_stop": "stops the controller",
+    "usb_ehci_reset": "resets the controller",
+    "pci_nvme_mmio_stopped": "disables the controller",
+    "pci_nvme_mmio_shutdown_set": "asks the controller to shut down",
+    "ahci_port_write": "writes registers of the port",
+    "ahci_reset": "resets the controller",
+    "virtio_set_status": "resets the device",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """A device with its driver: `events` are QEMU's trace events of its acts, `stimulus` what makes it want to do DMA."""
+    """
+    A device with its driver; `events` is how the names of its trace events begin.
+
+    `stimulus` is what makes it want to do DMA, or why nothing does.
+    """
 
     device: str
     driver: str
@@ -43,14 +59,23 @@ class Fixture:
     stimulus: str
 
 
+_IDLE = "none: the driver waits for each command, so none is in flight"
 FIXTURES = (
-    Fixture("qemu-xhci", "XhciDxe", ("qemu-xhci,id=xhci", "usb-kbd,bus=xhci.0,id=kbd1"), "usb_xhci_*", "keys are pressed"),
-    Fixture("usb-ehci", "EhciDxe", ("usb-ehci,id=ehci", "usb-kbd,bus=ehci.0,id=kbd2"), "usb_ehci_*", "keys are pressed"),
-    Fixture("nvme", "NvmExpressDxe", ("nvme,id=nvme,drive=d1,serial=s1",), "pci_nvme_*", "none: no command is in flight"),
-    Fixture("ahci", "AtaAtapiPassThru", ("ahci,id=ahci", "ide-hd,bus=ahci.0,drive=d2"), "ahci_*", "none: no command is in flight"),
-    Fixture("virtio-net-pci", "VirtioNetDxe", ("virtio-net-pci,id=vnet,netdev=n1,disable-legacy=on",), "virtio_*", "frames arrive"),
-    Fixture("virtio-blk-pci", "VirtioBlkDxe", ("virtio-blk-pci,id=vblk,drive=d3,disable-legacy=on",), "virtio_*", "none: no request is in flight"),
-)  # fmt: skip
+    Fixture(
+        "qemu-xhci", "XhciDxe", ("qemu-xhci,id=xhci", "usb-kbd,bus=xhci.0,id=kbd1"), "usb_xhci", "keys are pressed"
+    ),
+    Fixture("usb-ehci", "EhciDxe", ("usb-ehci,id=ehci", "usb-kbd,bus=ehci.0,id=kbd2"), "usb_ehci", "keys are pressed"),
+    Fixture("nvme", "NvmExpressDxe", ("nvme,id=nvme,drive=d1,serial=s1",), "pci_nvme", _IDLE),
+    Fixture("ahci", "AtaAtapiPassThru", ("ahci,id=ahci", "ide-hd,bus=ahci.0,drive=d2"), "ahci", _IDLE),
+    Fixture(
+        "virtio-net-pci",
+        "VirtioNetDxe",
+        ("virtio-net-pci,id=vnet,netdev=n1,disable-legacy=on",),
+        "virtio",
+        "frames arrive",
+    ),
+    Fixture("virtio-blk-pci", "VirtioBlkDxe", ("virtio-blk-pci,id=vblk,drive=d3,disable-legacy=on",), "virtio", _IDLE),
+)
 _BACKENDS = (
     *(part for name in ("d1", "d2", "d3") for part in ("-drive", f"if=none,id={name},format=raw,file={name}")),
     *("-netdev", "dgram,id=n1,local.type=unix,local.path=net.qemu,remote.type=unix,remote.path=net.host"),
@@ -59,7 +84,11 @@ _BACKENDS = (
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """What one driver did: states before and after are of the device, `written` counts pages written after the exit."""
+    """
+    What one driver did; `before` and `after` are states of its device.
+
+    `written` counts pages written at the stimulus after the exit, `unasked` those written before it.
+    """
 
     device: str
     driver: str
@@ -68,7 +97,13 @@ class Exit:
     after: str
     bus_master: bool
     stimulus: str
+    unasked: int
     written: int
+
+    @property
+    def halted(self) -> bool:
+        """Whether the device's own registers say that it does not run any more."""
+        return self.after in {"halted", "disabled", "port stopped", "reset"}
 
 
 class Bench:
@@ -166,7 +201,7 @@ def _ahci(bench: Bench) -> str:
 
 def _virtio(bench: Bench) -> str:
     status = bench.read(bench.bar(4) + 0x14, 1)
-    return "DRIVER_OK" if status & 4 else f"reset (status {status})" if not status else f"status {status}"
+    return "DRIVER_OK" if status & 4 else f"status {status}" if status else "reset"
 
 
 #: How a device says that it runs: xHCI 5.4.1, EHCI 2.3.1 (RS), NVMe 3.1 (CC.EN), AHCI 3.3.7 (PxCMD), virtio 1.1 2.1.
@@ -192,9 +227,12 @@ def watch(board: Board, fixture: Fixture) -> Exit:
         place = Path(folder)
         for name in ("d1", "d2", "d3"):
             (place / name).write_bytes(bytes(_DISK))
+        # The boot disk is of another kind than the device, so that acts on it are not taken for the driver's.
+        board = replace(board, disk="ide-hd" if fixture.device.startswith("virtio") else "virtio-blk")
         command = arguments(board, disk(agent(), DISKS[board.disk]), place, f"{place}/ram", share=True)
         devices = [part for option in fixture.options for part in ("-device", option)]
-        tracing = ["-trace", f"enable={fixture.events}", "-D", "trace.log"]
+        events = [event for event in ACTS if event.startswith(fixture.events)]
+        tracing = [*(part for event in events for part in ("-trace", f"enable={event}")), "-D", "trace.log"]
         with Qemu(board.qemu, [*command, *_BACKENDS, *devices, *tracing], place) as qemu:
             bench = Bench(qemu, fixture)
             bench.boot(board)
@@ -204,15 +242,17 @@ def watch(board: Board, fixture: Fixture) -> Exit:
             after, master = bench.state(), bench.bus_master()
             size = board.memory << 20
             time.sleep(_PATIENCE)
+            quiet = bench.ram(size)
+            time.sleep(_PATIENCE)
             dump = bench.ram(size)
+            unasked = _changed(quiet, dump)
             bench.stimulate()
             written = _changed(dump, bench.ram(size))
-    return Exit(fixture.device, fixture.driver, before, acts, after, master, fixture.stimulus, written)
+    return Exit(fixture.device, fixture.driver, before, acts, after, master, fixture.stimulus, unasked, written)
 
 
 def _words(events: Sequence[str]) -> str:
-    kinds = sorted(set(events))
-    return ", ".join(kinds) if kinds else "nothing"
+    return ", ".join(ACTS[event] for event in dict.fromkeys(events) if event in ACTS) or "nothing"
 
 
 def _changed(one: bytes, other: bytes) -> int:
