@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check cover bench soak clean
+.PHONY: run test check cover bench fuzz-core soak clean
 
 # Judge the reference machine: prints the tables, writes reports/reference/.
 run: $(VENV)/installed
@@ -28,6 +28,11 @@ cover: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+# Random sequences on the reference and on real cores, SECONDS on each core.
+SECONDS ?= 120
+fuzz-core: $(VENV)/installed-dev
+	$(BIN)/python fuzz/core.py --count 100000 --seconds $(SECONDS)
 
 # Everything, for hours; picks up where it stopped.
 soak: $(VENV)/installed-dev

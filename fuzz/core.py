@@ -100,8 +100,16 @@ def _lifo(parts_events: type[Events]) -> type[Events]:
     return LastInFirstOut
 
 
-def fight(core: str, count: int, number: int, *, planted: bool = False, say: Callable[[str], None] = print) -> int:
-    """Play `count` sequences; return an exit code."""
+def fight(
+    core: str,
+    count: int,
+    number: int,
+    *,
+    seconds: float = float("inf"),
+    planted: bool = False,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Play `count` sequences, for so many seconds at most; return an exit code."""
     parts = replace(WAYS[core], events=_lifo(WAYS[core].events)) if planted else WAYS[core]
     name = f"the reference with the ways of {core}{' and a planted bug' if planted else ''}"
     target = resolve(core)
@@ -117,9 +125,11 @@ def fight(core: str, count: int, number: int, *, planted: bool = False, say: Cal
     )
     @given(sequence=sequences())
     def run(sequence: tuple[Step, ...]) -> None:
-        duel.play(sequence)
+        if time.monotonic() < until:
+            duel.play(sequence)
 
     began = time.monotonic()
+    until = began + seconds
     try:
         run()
     except Difference as difference:
@@ -152,10 +162,14 @@ def main() -> int:
     parser.add_argument("--core", action="append", choices=sorted(WAYS), help="default: all")
     parser.add_argument("--count", type=int, default=50, help="sequences (default: 50)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all sequences (default: 0)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="time for each core (default: no limit)")
     parser.add_argument("--planted", action="store_true", help="give the reference a bug, which must be found")
     options = parser.parse_args()
     try:
-        codes = [fight(core, options.count, options.seed, planted=options.planted) for core in options.core or WAYS]
+        codes = [
+            fight(core, options.count, options.seed, seconds=options.seconds, planted=options.planted)
+            for core in options.core or WAYS
+        ]
     except SevconfError as error:
         sys.stderr.write(f"error: {error}\n")
         return ExitCode.ERROR

@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "suite": _VALUES | {"claims"},
     "reporting": _VALUES | {"claims", "verdict", "suite"},
     "jury": _VALUES | {"claims", "verdict", "suite", "reporting"},
+    "differential": _VALUES | {"model"},
     "faults": _VALUES | {"model", "monitors", "subjects"},
     "subjects": _VALUES | {"model", "monitors", "faults"},
     "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite"},

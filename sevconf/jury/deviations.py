@@ -56,7 +56,7 @@ def load(path: Path = FILE) -> tuple[Deviation, ...]:
             if entry.keys() != names or not all(entry.values()) or not isinstance(entry["expires"], date):
                 raise SuiteError(f"{path.name}: expected the fields {', '.join(sorted(names))}, not {entry}")
             read.append(Deviation(**entry))
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise SuiteError(f"{path.name}: {error}") from error
     keys = [(entry.rule, entry.target) for entry in read]
     if doubled := [key for key in keys if keys.count(key) > 1]:
