@@ -28,6 +28,8 @@ from sevconf.subjects.firmware.wire import command as wired
 _LOOK = 0.5
 #: RAM that lies in a shared file is no part of the saved state.
 _KEEP_RAM = [{"capability": "x-ignore-shared", "state": True}]
+#: How folders of guests are called; the process that made one follows.
+_MARK = "sevconf-guests-"
 #: Who is to blame for what the machine does while the core has it.
 CULPRIT = "core"
 
@@ -137,13 +139,22 @@ def arguments(board: Board, image: Path, place: Path, ram: str, *, share: bool) 
     return command
 
 
+def sweep() -> None:
+    """Remove what processes left behind that were killed and could not."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_MARK}*"):
+        pid = left.name.removeprefix(_MARK).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
 class Stable:
     """Where guests of one board come from; `vendor` and `revision` are what its system table states."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
         self._image = disk(agent(), DISKS[board.disk])
-        self._place = Path(tempfile.mkdtemp(prefix="sevconf-"))
+        sweep()
+        self._place = Path(tempfile.mkdtemp(prefix=f"{_MARK}{os.getpid()}-"))
         self._spare: Qemu | None = None
         self._ran = 0
         try:

@@ -11,6 +11,7 @@ import pytest
 
 from sevconf.contract import EventSpec
 from sevconf.errors import ForeignFailure, LostContact, Unsupported
+from sevconf.subjects.firmware.guest import sweep
 from sevconf.subjects.firmware.target import FirmwareMachine, FirmwareTarget
 from sevconf.vocabulary import EVT_SIGNAL_EXIT_BOOT_SERVICES, EfiStatus, MachineKind, Revision, Tpl
 
@@ -108,19 +109,23 @@ from sevconf.subjects.firmware.target import FirmwareTarget
 from sevconf.vocabulary import MachineKind
 target = FirmwareTarget("u-boot")
 machine = target.open(MachineKind.NONE, 0)
-print(machine._guest._qemu.pid, *target.stable.processes, flush=True)
+print(target.stable._place, machine._guest._qemu.pid, *target.stable.processes, flush=True)
 time.sleep(60)
 """
 
 
 def test_no_process_outlives_a_suite_that_is_killed(u_boot: FirmwareTarget) -> None:
-    """The kernel takes every QEMU with whoever started it."""
+    """The kernel takes every QEMU with whoever started it, and the next run its files."""
     with subprocess.Popen([sys.executable, "-c", _PROGRAM], cwd=ROOT, stdout=subprocess.PIPE, text=True) as suite:
         assert suite.stdout is not None
-        pids = [int(word) for word in suite.stdout.readline().split()]
+        place, *words = suite.stdout.readline().split()
+        pids = [int(word) for word in words]
         assert len(pids) == 2
         suite.kill()
     assert all(gone(pid) for pid in pids)
+    assert Path(place).exists()
+    sweep()
+    assert not Path(place).exists()
 
 
 def test_nothing_is_left_on_disk(u_boot: FirmwareTarget) -> None:
