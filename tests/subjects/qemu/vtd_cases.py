@@ -2,9 +2,10 @@
 Random tables for a VT-d unit, and what QEMU's does with them: one device of many and one access a case.
 
 Tables begin right, and then are spoiled at random: bits that mean something, bits that are reserved and bits that are
-ignored, at every level. What QEMU is known to do otherwise than the specification says is not drawn: it takes an entry
-of all ones for one that cannot be read, and lets bits 11:4 of a context entry pass (`hw/i386/intel_iommu.c`,
-vtd_get_slpte and vtd_context_entry_rsvd_bits_check).
+ignored, at every level. What QEMU does otherwise than the specification says is not drawn: it takes an entry of all
+ones for one that cannot be read, lets bits 11:4 of a context entry pass, and records reserved bits of a context entry
+though that says that no fault shall be recorded (`hw/i386/intel_iommu.c`: vtd_get_slpte,
+vtd_context_entry_rsvd_bits_check, vtd_qualified_faults, which lacks VTD_FR_CONTEXT_ENTRY_RSVD).
 """
 
 import random
@@ -114,6 +115,8 @@ class Round:
         low |= self._rare(FAULTS_UNTOLD, often=0.1) | (PASS_THROUGH if through else self._rare(1 << 2, often=0.03))
         high = draw.randrange(1 << 16) << 8 | draw.randrange(16) << 3 | width
         high ^= self._rare(draw.randrange(8), often=0.05) | self._rare(1 << draw.choice((7, 24, 63)), often=0.03)
+        if low >> 48 or high & ~0xFF_FF7F:
+            low &= ~FAULTS_UNTOLD
         self._put(context, low)
         self._put(context + 8, high)
         address = self._tables(index, address, top, levels)
