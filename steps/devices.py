@@ -12,7 +12,7 @@ from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
 from sevconf.monitors import control, judge, judge_breaches, outlived
 from sevconf.trace import DeviceRegister, Dma, MappingMade, party_of
-from sevconf.vocabulary import EfiStatus, Party
+from sevconf.vocabulary import Command, EfiStatus, Party
 
 from .drivers import require_handover
 from .values import Monitored, Scene
@@ -259,9 +259,9 @@ def device_halted_in_time(machine: Machine, monitored: Monitored) -> None:
 def bus_master_bit(machine: Machine, answer: Callable[[str], None]) -> None:
     """Device: the last write of that bit."""
     require_handover(machine)
-    bits = [e for e in machine.trace.of(DeviceRegister) if e.register == "BUS_MASTER" and e.write]
-    control(bits, "the driver never set the bus-master bit")
-    answer("yes" if bits[-1].value & 1 else "no")
+    commands = [e for e in machine.trace.of(DeviceRegister) if e.register == "COMMAND" and e.write]
+    control(any(e.value & Command.BUS_MASTER for e in commands), "the driver never set the bus-master bit")
+    answer("yes" if commands[-1].value & Command.BUS_MASTER else "no")
 
 
 # The CPU

@@ -8,7 +8,18 @@ from sevconf.contract import Machine, Mapped, MappingToken
 from sevconf.errors import Inconclusive
 from sevconf.monitors import Breach, control, judge, judge_breaches
 from sevconf.trace import CBitChanged, Dumped, MapChanged, ServiceCall
-from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl, pages_for
+from sevconf.vocabulary import (
+    FOUR_GIB,
+    PAGE_SIZE,
+    CBit,
+    DmaOperation,
+    EfiStatus,
+    Gva,
+    MemoryType,
+    Party,
+    Tpl,
+    pages_for,
+)
 
 from .values import OPERATION, TPL, Scene, newest_actor, require_private
 
@@ -328,7 +339,7 @@ def former_owner(machine: Machine, scene: Scene) -> None:
     first = take_buffer(machine, _COMMON, 1)
     control(not machine.dma.free_buffer(1, first).is_error, "FreeBuffer of a buffer that is not mapped failed")
     scene.secrets.append(machine.host.secret("the former owner's", PAGE_SIZE))
-    status, kept = machine.core.allocate_pages(spare)
+    status, kept = machine.core.allocate_pages(spare, below=FOUR_GIB)
     control(not status.is_error, "no pages to leave a secret in")
     largest = max(d.pages for d in machine.core.memory_map()[1].descriptors if d.type is MemoryType.CONVENTIONAL)
     while largest:

@@ -23,6 +23,8 @@ from sevconf.vocabulary import EfiStatus, MachineKind, Party, Profile
 FOLDER = Path(__file__).parents[1] / "examples"
 #: The rule whose monitor watches for what an example does wrong, by the claim that its docstring names.
 RULES = {"T10": "DRV-01", "T21": "MEM-01", "T52": "DRV-04", "S05": "DRV-21"}
+#: Claims that the storylines here do not touch: S37 is about a start that fails. `.ci/examples` judges by all rules.
+BEYOND_STORIES = {"S37"}
 #: The party of the examples that are no drivers of the disk.
 ROLE = {
     "right_iommu_driver.py": Party.IOMMU_DRIVER,
@@ -137,7 +139,7 @@ def test_example_breaks_what_it_says(example: tuple[PythonTarget, set[str]]) -> 
             story(machine)
             broken |= {(kind, breach.rule) for breach in charge(machine.trace, target.parties)}
             machine.close()
-    assert broken == {(kind, RULES[claim]) for kind in target.kinds for claim in claims}
+    assert broken == {(kind, RULES[claim]) for kind in target.kinds for claim in claims - BEYOND_STORIES}
 
 
 def test_example_passes_the_smoke_test(example: tuple[PythonTarget, set[str]]) -> None:

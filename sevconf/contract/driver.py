@@ -18,6 +18,7 @@ from typing import ClassVar, Literal, NewType, Protocol, TypeAlias, runtime_chec
 
 from sevconf.vocabulary import (
     AllocateType,
+    AttributeOperation,
     CBit,
     DmaOperation,
     EfiStatus,
@@ -152,7 +153,11 @@ class BootServices(Protocol):
 
 
 class PciIo(Protocol):
-    """EFI_PCI_IO_PROTOCOL of one device (UEFI 2.10, 14.4)."""
+    """
+    EFI_PCI_IO_PROTOCOL of one device (UEFI 2.10, 14.4).
+
+    A device begins no DMA before its driver has enabled BUS_MASTER. Widths are 1, 2, 4 or 8 bytes.
+    """
 
     def mem_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
         """Mem.Read: one register of BAR 0, `width` bytes (1, 2, 4 or 8) at `offset`."""
@@ -160,6 +165,26 @@ class PciIo(Protocol):
 
     def mem_write(self, offset: int, width: int, value: int) -> EfiStatus:
         """Mem.Write: one register of BAR 0."""
+        ...
+
+    def io_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
+        """Io.Read: one register of BAR 1, which has the same registers in I/O space."""
+        ...
+
+    def io_write(self, offset: int, width: int, value: int) -> EfiStatus:
+        """Io.Write: one register of BAR 1."""
+        ...
+
+    def pci_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
+        """Pci.Read: one register of configuration space, `ConfigRegister`."""
+        ...
+
+    def pci_write(self, offset: int, width: int, value: int) -> EfiStatus:
+        """Pci.Write: one register of configuration space; for the command register there is `attributes`."""
+        ...
+
+    def attributes(self, operation: AttributeOperation, attributes: int = 0) -> tuple[EfiStatus, int]:
+        """Attributes: get, set, enable or disable `PciAttribute`s, or tell those supported; with the result, or 0."""
         ...
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:

@@ -217,9 +217,14 @@ class CoreFacet(Protocol):
         ...
 
     def allocate_pages(
-        self, pages: int, memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA
+        self,
+        pages: int,
+        memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA,
+        *,
+        at: int | None = None,
+        below: int | None = None,
     ) -> tuple[EfiStatus, Gva]:
-        """AllocatePages, at any address."""
+        """AllocatePages, at any address, or at that one, or below that one."""
         ...
 
     def free_pages(self, address: Gva, pages: int) -> EfiStatus:

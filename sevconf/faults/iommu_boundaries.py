@@ -83,10 +83,10 @@ class _PooledIommu(SevIommu):
                 return Gva(first)
         return None
 
-    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         slot = self._free_slot(pages_for(length))
         if slot is None:
-            return super()._map_bounced(operation, host, length)
+            return super()._map_bounced(operation, host, length, wide=wide)
         _, token = self._take_token()
         info = Info(token, operation, host, length, slot, pages_for(length))
         self._open_bounce(info)
@@ -114,9 +114,9 @@ class OneLargeSlot(SevIommu):
         _, self.place = self.core.allocate_pages(AllocateType.ANY_PAGES, _DATA, 256)
         super().start()
 
-    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         if pages_for(length) < _LARGE:
-            return super()._map_bounced(operation, host, length)
+            return super()._map_bounced(operation, host, length, wide=wide)
         _, token = self._take_token()
         self.live[token] = info = Info(token, operation, host, length, self.place, pages_for(length))
         self._open_bounce(info)

@@ -14,8 +14,8 @@ from sevconf.vocabulary import PAGE_SIZE, CBit, Gpa, Gva, Party
 class LastWriterRam(EncryptedRam):
     """Keeps which pages were last written through the cipher; no bug yet."""
 
-    def __init__(self, size: int, key: bytes) -> None:
-        super().__init__(size, key)
+    def __init__(self, size: int, key: bytes, far: tuple[int, int] | None = None) -> None:
+        super().__init__(size, key, far)
         self.by_cipher: set[int] = set()
         self.clear: set[int] = set()
 

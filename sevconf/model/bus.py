@@ -67,4 +67,4 @@ class Bus:
         return self._ram.read_host(Gpa(span.start), span.length) if self._inside(span) else b"\xff" * span.length
 
     def _inside(self, span: Span) -> bool:
-        return span.start >= 0 and span.start + span.length <= self._ram.size
+        return self._ram.holds(span.start, span.length)

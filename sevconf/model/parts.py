@@ -30,6 +30,7 @@ from sevconf.model.os_loader import OsLoader
 from sevconf.model.page_table import PageTables
 from sevconf.model.pci_io import PciIo
 from sevconf.model.pool import Pool
+from sevconf.model.root_bridge import RootBridge
 from sevconf.vocabulary import PAGE_SIZE
 
 #: Builds a driver from what the contract gives it.
@@ -63,6 +64,7 @@ class Parts:
     pool: type[Pool] = Pool
     core: type[Core] = Core
     pci_io: type[PciIo] = PciIo
+    bridge: type[RootBridge] = RootBridge
     iommu: IommuFactory = SevIommu
     bus: type[Bus] = Bus
     vtd_unit: type[VtdUnit] = VtdUnit

@@ -5,7 +5,6 @@ from sevconf.errors import Unsupported
 from sevconf.model.devices.intruder import Intruder
 from sevconf.model.machine import OS_PAGE, RESERVED_RANGE, ReferenceMachine
 from sevconf.model.pci_io import PciIo
-from sevconf.subjects.facets import Probe
 from sevconf.vocabulary import PAGE_SIZE, DmaOperation, EfiStatus, Gpa, Gva, IommuAccess, MemoryType
 
 #: The bus master for which nobody ever maps anything.
@@ -21,7 +20,7 @@ class IommuFacet:
 
     def map_only(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
         """IoMmu.Map for the probe."""
-        pci_io = self._machine.pci_io(Probe())
+        pci_io = self._machine.pci_io(self._machine.probe)
         mapped = pci_io.map_only(operation, host_address, length)
         self._mapped[mapped.mapping] = pci_io
         return mapped

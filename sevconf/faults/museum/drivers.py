@@ -60,8 +60,10 @@ class _Direct:
 
     def __init__(self, boot_services: BootServices, pci_io: PciIo) -> None:
         self._boot_services = boot_services
-        self.mem_read = pci_io.mem_read
-        self.mem_write = pci_io.mem_write
+        self.mem_read, self.mem_write = pci_io.mem_read, pci_io.mem_write
+        self.io_read, self.io_write = pci_io.io_read, pci_io.io_write
+        self.pci_read, self.pci_write = pci_io.pci_read, pci_io.pci_write
+        self.attributes = pci_io.attributes
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
         """Take any pages."""

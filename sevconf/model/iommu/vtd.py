@@ -3,7 +3,8 @@ The driver of a VT-d unit: nothing passes but what SetAttribute granted, page by
 
 Map promises, SetAttribute grants: PciIo asks for the access of the operation behind Map, and for none before Unmap. The
 DeviceAddress is the physical address; Read and Write of what does not fill whole pages go through bounce pages, so that
-no grant reaches bytes of somebody else. Reserved ranges, which the platform names for a device, are open to it always.
+no grant reaches bytes of somebody else, and so do those of what lies above 4 GiB for a bus master of 32 bits. Reserved
+ranges, which the platform names for a device, are open to it always.
 
 What becomes of it at ExitBootServices is a policy.
 
@@ -16,7 +17,7 @@ What becomes of it at ExitBootServices is a policy.
 
 Spec: EDK II `edk2-platforms`, `Silicon/Intel/IntelSiliconPkg/Feature/VTd/IntelVTdDxe` (BmDma.c, DmaProtection.c,
 IntelVTdDxe.c), PcdVTdPolicyPropertyMask; `MdeModulePkg/Include/Protocol/IoMmu.h`. There `keep` revokes none.
-Left out: operations above 4 GiB, requests recorded before the DMAR table is there, invalidation.
+Left out: requests recorded before the DMAR table is there, invalidation.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from sevconf.contract.driver import EventHandle, Mapped, MappingToken
 from sevconf.errors import CannotStart
 from sevconf.model.boot_services import Core
 from sevconf.model.guest import Guest
-from sevconf.model.iommu.base import MappingLedger
+from sevconf.model.iommu.base import MappingLedger, allocate, is_reachable
 from sevconf.model.iommu.vtd_tables import TranslationTables
 from sevconf.model.iommu.vtd_unit import VtdUnit
 from sevconf.vocabulary import (
@@ -170,11 +171,11 @@ class VtdIommu:
 
     # Common buffers
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
         """Return pages."""
         if memory_type not in {MemoryType.BOOT_SERVICES_DATA, MemoryType.RUNTIME_SERVICES_DATA} or pages <= 0:
             return EfiStatus.INVALID_PARAMETER, Gva(0)
-        status, host = self.core.allocate_pages(AllocateType.ANY_PAGES, memory_type, pages)
+        status, host = allocate(self.core, memory_type, pages, wide=wide)
         if not status.is_error:
             self.buffers[host] = pages, memory_type
         return status, host
@@ -192,15 +193,18 @@ class VtdIommu:
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Answer with the physical address, or that of bounce pages; nothing is granted by that."""
-        del wide  # all RAM lies below 4 GiB
         if length <= 0:
             return Mapped(EfiStatus.INVALID_PARAMETER, 0, 0, MappingToken(0))
+        reachable = self._reaches(host, length, wide=wide)
+        if operation is DmaOperation.COMMON_BUFFER and not reachable:
+            return Mapped(EfiStatus.UNSUPPORTED, 0, 0, MappingToken(0))
         status, record = self.core.allocate_pool(MemoryType.BOOT_SERVICES_DATA, INFO_SIZE)
         if status.is_error:
             return Mapped(status, 0, 0, MappingToken(0))
         device = Gva(host)
-        if operation is not DmaOperation.COMMON_BUFFER and (host % PAGE_SIZE or length % PAGE_SIZE):
-            status, device = self._take_bounce(operation, host, length)
+        whole = host % PAGE_SIZE == 0 and length % PAGE_SIZE == 0
+        if operation is not DmaOperation.COMMON_BUFFER and not (whole and reachable):
+            status, device = self._take_bounce(operation, host, length, wide=wide)
             if status.is_error:
                 self.core.free_pool(record)
                 return Mapped(status, 0, 0, MappingToken(0))
@@ -208,9 +212,12 @@ class VtdIommu:
         self.live[info.token] = info
         return Mapped(EfiStatus.SUCCESS, length, info.device, info.token)
 
-    def _take_bounce(self, operation: DmaOperation, host: Gva, length: int) -> tuple[EfiStatus, Gva]:
+    def _reaches(self, host: Gva, length: int, *, wide: bool) -> bool:
+        return is_reachable(host, length, wide=wide)
+
+    def _take_bounce(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool) -> tuple[EfiStatus, Gva]:
         pages = pages_for(length)
-        status, bounce = self.core.allocate_pages(AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, pages)
+        status, bounce = allocate(self.core, MemoryType.BOOT_SERVICES_DATA, pages, wide=wide)
         if not status.is_error:
             data = self.guest.read(host, length) if operation is DmaOperation.READ else b""
             self.guest.write(bounce, data.ljust(pages * PAGE_SIZE, b"\0"))

@@ -206,7 +206,7 @@ class VtdUnit:
 
     def _entry(self, at: int) -> int | None:
         """Read eight bytes of an entry; None if there is no memory."""
-        if at + ENTRY > self._ram.size:
+        if not self._ram.holds(at, ENTRY):
             return None
         return int.from_bytes(self._ram.read_host(Gpa(at), ENTRY), "little")
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sevconf.contract import BootServices, GuestMemory, IommuDriver, MemEncrypt, OsLoader, PciIo, QueueingBlockDriver
-from sevconf.model.machine import ReferenceMachine
+from sevconf.model.machine import ADDRESS_SPACE, ReferenceMachine
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.guarded import methods
 from sevconf.subjects.python.job import MUTE, READY, Job
@@ -65,7 +65,7 @@ class Forker:
     def __init__(self, control: socket.socket) -> None:
         self.workers: set[int] = set()
         self._control = control
-        self._birth = Birth(os.getpid(), address_space(), Fingerprint())
+        self._birth = Birth(os.getpid(), address_space() + ADDRESS_SPACE, Fingerprint())
 
     def serve(self) -> None:
         """Answer orders."""

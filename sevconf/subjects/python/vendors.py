@@ -88,8 +88,9 @@ class VendorIommu:
         if status.is_error:
             raise ForeignFailure(self.actor, "start", f"returns {status}")
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
-        """Ask for a buffer."""
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
+        """Ask for a buffer; a vendor's driver gives every bus master memory below 4 GiB."""
+        del wide
         return self._driver.allocate_buffer(memory_type, pages)
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:
@@ -97,7 +98,7 @@ class VendorIommu:
         return self._driver.free_buffer(pages, host)
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
-        """Ask for a mapping; a vendor's driver is told three operations, whatever the bus master addresses."""
+        """Ask for a mapping; a vendor's driver is told three operations, as if no device had 64 bits."""
         del wide
         return self._driver.map(operation, host, length)
 
