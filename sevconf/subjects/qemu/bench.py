@@ -11,6 +11,7 @@ device, as on any PC.
 
 import mmap
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,7 @@ from sevconf.subjects.qemu.accesses import Access, DmaLog, Watcher
 from sevconf.subjects.qemu.behind import Backing
 from sevconf.subjects.qemu.models import Order
 from sevconf.subjects.qemu.pci import BUS_MASTER, COMMAND, Function, Pci
-from sevconf.subjects.qemu.process import NAME, Qemu
+from sevconf.subjects.qemu.process import NAME, Memory, Qemu
 from sevconf.subjects.qemu.qmp import Monitor
 from sevconf.subjects.qemu.qtest import QTest
 
@@ -65,7 +66,11 @@ class Bench:
     ) -> None:
         self.watcher = watcher
         self._backings = [Backing(order, FIRST_SLOT + index) for index, order in enumerate(orders)]
-        self._qemu: Qemu | None = None
+        self._held = ExitStack()
+        self._apron = Memory("sevconf-apron", viommu.APRON)
+        self._held.callback(self._apron.close)
+        for backing in self._backings:
+            self._held.callback(backing.close)
         try:
             self._start(ram_size)
         except BaseException:
@@ -73,11 +78,12 @@ class Bench:
             raise
 
     def _start(self, ram_size: int) -> None:
-        iommu = viommu.ARGUMENTS if self.watcher is Watcher.OBSERVER else _VTD
+        iommu = viommu.arguments(self._apron) if self.watcher is Watcher.OBSERVER else _VTD
         traces = (word for event in self.watcher.events for word in ("-trace", event))
         devices = (argument for backing in self._backings for argument in backing.arguments)
-        descriptors = [descriptor for backing in self._backings for descriptor in backing.descriptors]
-        self._qemu = qemu = Qemu(ram_size + viommu.APRON, (*iommu, *traces, *devices), descriptors)
+        descriptors = [self._apron.descriptor, *(held for backing in self._backings for held in backing.descriptors)]
+        self._qemu = qemu = Qemu(ram_size, (*iommu, *traces, *devices), descriptors)
+        self._held.callback(qemu.close)
         self.ram = mmap.mmap(qemu.ram.descriptor, ram_size)
         self._qtest = QTest(qemu)
         self.monitor = Monitor(qemu)
@@ -87,7 +93,7 @@ class Bench:
         functions = [replace(found, bars=self._pci.assign(found.devfn)) for found in self._pci.scan()]
         self.devices = tuple(self._device(backing, functions) for backing in self._backings)
         if self.watcher is Watcher.OBSERVER:
-            self._observe(qemu, functions)
+            self._observe(functions)
 
     def _device(self, backing: Backing, functions: Sequence[Function]) -> Device:
         for function in functions:
@@ -95,16 +101,15 @@ class Bench:
                 return Device(function, backing)
         raise CannotStart(NAME, f"{backing.order.text} is not on the bus")
 
-    def _observe(self, qemu: Qemu, functions: Sequence[Function]) -> None:
+    def _observe(self, functions: Sequence[Function]) -> None:
         found = next((f for f in functions if (f.vendor, f.device) == viommu.IDS), None)
         if found is None:
             raise CannotStart(NAME, "the IOMMU that observes DMA is not on the bus")
-        with mmap.mmap(qemu.ram.descriptor, 0) as ram:
-            observer = viommu.Observer(self._qtest, self._pci, found.devfn, found.bars, ram)
-            for device in self.devices:
-                observer.let_through(device.function.source)
-            if self.devices:
-                observer.open()
+        observer = viommu.Observer(self._qtest, self._pci, found.devfn, found.bars, self._apron)
+        for device in self.devices:
+            observer.let_through(device.function.source)
+        if self.devices:
+            observer.open(len(self.ram))
 
     # The processor
 
@@ -165,20 +170,18 @@ class Bench:
         self.monitor.execute("device_del", id=device.backing.member)
 
     @property
+    def memory(self) -> Memory:
+        """The shared RAM, for who wants a mapping of its own."""
+        return self._qemu.ram
+
+    @property
     def pid(self) -> int:
         """QEMU's process."""
-        if self._qemu is None:
-            raise ValueError("the bench is closed")
         return self._qemu.pid
 
     def close(self) -> None:
         """End QEMU; nothing stays behind."""
-        if self._qemu is not None:
-            self._qemu.close()
-            self._qemu = None
-        for backing in self._backings:
-            backing.close()
-        self._backings = []
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self

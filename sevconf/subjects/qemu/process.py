@@ -112,7 +112,7 @@ class Qemu:
 
         command = [
             *(path, "-machine", "q35,accel=tcg,memory-backend=ram,usb=off,vmport=off,smbus=off,sata=off"),
-            *("-m", f"{ram_size >> 10}K", "-bios", self._rom.path),
+            *("-m", f"{ram_size >> 10}K,slots=1,maxmem=8G", "-bios", self._rom.path),
             *("-object", f"memory-backend-file,id=ram,size={ram_size},mem-path={self.ram.path},share=on"),
             *("-no-user-config", "-nodefaults", "-nic", "none", "-display", "none"),
             *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),

@@ -2,7 +2,7 @@
 The observer's hardware: QEMU's virtio-iommu, told to let every device reach all RAM, one to one.
 
 It changes nothing for the devices, and QEMU tells every access that passes through it with its direction, which its
-other IOMMUs do not. Its request queue lies in the apron: RAM of the bench above what the guest has.
+other IOMMUs do not. Its request queue lies in the apron: memory of its own above 4 GiB, which no device reaches.
 
 Spec: Virtual I/O Device (VIRTIO) 1.2, 2.7 (split virtqueues), 3.1.1 (initialization), 4.1.4 (PCI structures), 5.13
 (IOMMU device).
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 from sevconf.errors import CannotStart
 from sevconf.subjects.qemu.pci import BUS_MASTER, COMMAND, Bar, Pci
-from sevconf.subjects.qemu.process import NAME, PATIENCE
+from sevconf.subjects.qemu.process import NAME, PATIENCE, Memory
 from sevconf.subjects.qemu.qtest import QTest
 from sevconf.vocabulary import PAGE_SIZE
 
-#: Its arguments for QEMU, its ids on the bus, and the bytes of RAM that its queue and requests take.
-ARGUMENTS = ("-device", "virtio-iommu-pci,addr=1,boot-bypass=off")
+#: Its ids on the bus.
 IDS = (0x1AF4, 0x1057)
-APRON = 4 * PAGE_SIZE
+#: Where the apron lies, and its size in bytes.
+_BASE, APRON = 1 << 32, 4 * PAGE_SIZE
 
 _VENDOR_CAPABILITY = 0x09
 _COMMON, _NOTIFY = 1, 2
@@ -46,13 +46,21 @@ class _Structure:
     multiplier: int
 
 
-class Observer:
-    """The device, set up; `endpoints` are the source ids that are let through to RAM of `ram_size` bytes."""
+def arguments(apron: Memory) -> tuple[str, ...]:
+    """Return the arguments for QEMU; `apron` has APRON bytes."""
+    return (
+        *("-object", f"memory-backend-file,id=apron,size={APRON},mem-path={apron.path},share=on"),
+        *("-device", f"pc-dimm,memdev=apron,addr={_BASE:#x}"),
+        *("-device", "virtio-iommu-pci,addr=1,boot-bypass=off"),
+    )
 
-    def __init__(self, qtest: QTest, pci: Pci, devfn: int, bars: tuple[Bar, ...], ram: mmap.mmap) -> None:
+
+class Observer:
+    """The device, set up."""
+
+    def __init__(self, qtest: QTest, pci: Pci, devfn: int, bars: tuple[Bar, ...], apron: Memory) -> None:
         self._qtest = qtest
-        self._ram = ram
-        self._base = len(ram) - APRON
+        self._apron = mmap.mmap(apron.descriptor, APRON)
         self._sent = 0
         structures = dict(_structures(pci, devfn, bars))
         self._common = structures[_COMMON].address
@@ -63,9 +71,9 @@ class Observer:
         """Attach a bus master to the domain that has all RAM."""
         self._request(struct.pack("<B3xIII4x", _ATTACH, _DOMAIN, source, 0))
 
-    def open(self) -> None:
-        """Map all RAM but the apron, one to one, for the domain: after the first bus master was attached."""
-        self._request(struct.pack("<B3xIQQQI", _MAP, _DOMAIN, 0, self._base - 1, 0, _READ_WRITE))
+    def open(self, ram_size: int) -> None:
+        """Map all RAM, one to one, for the domain: after the first bus master was attached."""
+        self._request(struct.pack("<B3xIQQQI", _MAP, _DOMAIN, 0, ram_size - 1, 0, _READ_WRITE))
 
     def _start(self, notify: _Structure) -> None:
         self._set(_STATUS, 1, 0)
@@ -77,8 +85,8 @@ class Observer:
         self._set(_QUEUE_SELECT, 2, 0)
         self._set(_QUEUE_SIZE, 2, _ENTRIES)
         for register, page in ((_QUEUE_DESCRIPTORS, 0), (_QUEUE_AVAILABLE, 1), (_QUEUE_USED, 2)):
-            self._set(register, 4, self._base + page * PAGE_SIZE)
-            self._set(register + 4, 4, 0)
+            self._set(register, 4, page * PAGE_SIZE)
+            self._set(register + 4, 4, _BASE >> 32)
         self._set(_QUEUE_ENABLE, 2, 1)
         offset = self._qtest.read(self._common + _QUEUE_NOTIFY_OFFSET, 2)
         self._doorbell = notify.address + offset * notify.multiplier
@@ -95,21 +103,22 @@ class Observer:
             CannotStart: the device refuses it, or does not answer.
 
         """
-        at = self._base + 3 * PAGE_SIZE
+        at = 3 * PAGE_SIZE
         tail = at + len(request)
-        self._ram[at : tail + _TAIL] = request + b"\xff" * _TAIL
-        struct.pack_into("<QIHHQIHH", self._ram, self._base, at, len(request), _NEXT, 1, tail, _TAIL, _WRITE, 0)
-        struct.pack_into("<H", self._ram, self._base + PAGE_SIZE + 4 + 2 * (self._sent % _ENTRIES), 0)
+        self._apron[at : tail + _TAIL] = request + b"\xff" * _TAIL
+        descriptors = (_BASE + at, len(request), _NEXT, 1, _BASE + tail, _TAIL, _WRITE, 0)
+        struct.pack_into("<QIHHQIHH", self._apron, 0, *descriptors)
+        struct.pack_into("<H", self._apron, PAGE_SIZE + 4 + 2 * (self._sent % _ENTRIES), 0)
         self._sent += 1
-        struct.pack_into("<H", self._ram, self._base + PAGE_SIZE + 2, self._sent)
+        struct.pack_into("<H", self._apron, PAGE_SIZE + 2, self._sent)
         self._qtest.write(self._doorbell, 2, 0)
         deadline = time.monotonic() + PATIENCE
-        while struct.unpack_from("<H", self._ram, self._base + 2 * PAGE_SIZE + 2)[0] != self._sent:
+        while struct.unpack_from("<H", self._apron, 2 * PAGE_SIZE + 2)[0] != self._sent:
             if time.monotonic() > deadline:
                 raise CannotStart(NAME, "the IOMMU that observes DMA does not answer")
             time.sleep(0.0001)
-        if self._ram[tail]:
-            raise CannotStart(NAME, f"the IOMMU that observes DMA refuses a request: status {self._ram[tail]}")
+        if self._apron[tail]:
+            raise CannotStart(NAME, f"the IOMMU that observes DMA refuses a request: status {self._apron[tail]}")
 
 
 def _structures(pci: Pci, devfn: int, bars: tuple[Bar, ...]) -> list[tuple[int, _Structure]]:

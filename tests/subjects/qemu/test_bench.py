@@ -237,7 +237,7 @@ def test_a_stopped_qemu_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_qemu_that_does_not_come_up_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here because its unit does not know that option."""
-    monkeypatch.setattr("sevconf.subjects.qemu.viommu.ARGUMENTS", ("-device", "virtio-iommu-pci,nonsense=1"))
+    monkeypatch.setattr("sevconf.subjects.qemu.viommu.arguments", lambda _: ("-device", "virtio-iommu-pci,nonsense=1"))
     with pytest.raises(LostContact, match="nonsense"):
         Bench([order("qemu:edu")])
 
