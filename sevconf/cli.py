@@ -176,7 +176,7 @@ def smoke(target: str) -> None:
 
 
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults"]))
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "devices"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, as_json: bool) -> None:
     """List what there is."""

@@ -1,9 +1,11 @@
 """
 What is behind the devices: a disk image, a wire, a keyboard; and the outside world that acts on them.
 
-Spec: QEMU `docs/devel/blkdebug.txt` (break, resume), `qapi/ui.json` (send-key), `qemu-options.hx` (-netdev dgram).
+Spec: QEMU `docs/devel/blkdebug.txt` (break, resume, inject-error), `qapi/ui.json` (send-key), `qemu-options.hx`
+(-netdev dgram).
 """
 
+import errno
 import json
 import socket
 from typing import Literal
@@ -22,20 +24,24 @@ class Disk:
     """
     A disk image in memory; `node` names it in QEMU.
 
-    A request may be held on its way to the image, so that it is in flight for as long as the scenario wants.
+    A request may be held on its way to the image, so that it is in flight for as long as the scenario wants. Requests
+    of the kind `fault` (`read`, `write`) fail, if one is named.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, fault: str = "") -> None:
         self.node = f"disk-{name}"
         self.image = Memory(f"sevconf-{self.node}", DISK_SIZE)
         self._held = f"held-{name}"
+        self._fault = fault
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """Its arguments for QEMU."""
         image = {"driver": "file", "filename": self.image.path, "locking": "off"}
-        broken = {"driver": "blkdebug", "image": image}
-        return ("-blockdev", json.dumps({"driver": "raw", "node-name": self.node, "file": broken}))
+        debug: dict[str, object] = {"driver": "blkdebug", "image": image}
+        if self._fault:
+            debug["inject-error"] = [{"event": f"{self._fault}_aio", "errno": errno.EIO}]
+        return ("-blockdev", json.dumps({"driver": "raw", "node-name": self.node, "file": debug}))
 
     def hold(self, monitor: Monitor, what: Literal["read", "write"]) -> None:
         """Hold the next request of that kind, on its way to the image."""
@@ -93,7 +99,7 @@ class Backing:
         self.name = f"d{slot}"
         #: Name in QEMU of what sits on the device's own bus, if anything does.
         self.member = f"{self.name}-member" if order.model.member else ""
-        self.disk = Disk(self.name) if order.model.behind is Behind.DISK else None
+        self.disk = Disk(self.name, order.fault) if order.model.behind is Behind.DISK else None
         self.wire = Wire(self.name) if order.model.behind is Behind.WIRE else None
         self._slot = slot
 

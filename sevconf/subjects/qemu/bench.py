@@ -66,6 +66,8 @@ class Bench:
     ) -> None:
         self.watcher = watcher
         self._backings = [Backing(order, FIRST_SLOT + index) for index, order in enumerate(orders)]
+        #: Functions that were pulled out.
+        self._gone: list[Function] = []
         self._held = ExitStack()
         self._apron = Memory("sevconf-apron", viommu.APRON)
         self._held.callback(self._apron.close)
@@ -115,27 +117,35 @@ class Bench:
 
     def read(self, address: int, width: int) -> int:
         """Read a register at a physical address; `width` is 1, 2, 4 or 8 bytes."""
-        return self._qtest.read(address, width)
+        return _ones(width) if self._is_gone(address, io=False) else self._qtest.read(address, width)
 
     def write(self, address: int, width: int, value: int) -> None:
         """Write a register at a physical address."""
-        self._qtest.write(address, width, value)
+        if not self._is_gone(address, io=False):
+            self._qtest.write(address, width, value)
 
     def port_in(self, port: int, width: int) -> int:
         """Read an I/O port of 1, 2 or 4 bytes."""
-        return self._qtest.port_in(port, width)
+        return _ones(width) if self._is_gone(port, io=True) else self._qtest.port_in(port, width)
 
     def port_out(self, port: int, width: int, value: int) -> None:
         """Write an I/O port."""
-        self._qtest.port_out(port, width, value)
+        if not self._is_gone(port, io=True):
+            self._qtest.port_out(port, width, value)
 
     def config_read(self, devfn: int, offset: int, width: int) -> int:
         """Read configuration space of a function on bus 0."""
-        return self._pci.read(devfn, offset, width)
+        gone = any(function.devfn == devfn for function in self._gone)
+        return _ones(width) if gone else self._pci.read(devfn, offset, width)
 
     def config_write(self, devfn: int, offset: int, width: int, value: int) -> None:
         """Write configuration space of a function on bus 0."""
-        self._pci.write(devfn, offset, width, value)
+        if not any(function.devfn == devfn for function in self._gone):
+            self._pci.write(devfn, offset, width, value)
+
+    def _is_gone(self, address: int, *, io: bool) -> bool:
+        bars = (bar for function in self._gone for bar in function.bars)
+        return any(bar.io == io and bar.address <= address < bar.address + bar.size for bar in bars)
 
     def master(self, device: Device, *, enabled: bool) -> None:
         """Let a device begin DMA, or not."""
@@ -165,9 +175,18 @@ class Bench:
         """Press keys together and let them go; each is a name of QEMU's QKeyCode (`a`, `ret`, `shift`)."""
         self.monitor.execute("send-key", keys=[{"type": "qcode", "data": key} for key in keys])
 
-    def unplug(self, device: Device) -> None:
+    def unplug_member(self, device: Device) -> None:
         """Pull what sits on a device's own bus, such as its keyboard; the device finds it gone."""
         self.monitor.execute("device_del", id=device.backing.member)
+
+    def unplug(self, device: Device) -> None:
+        """
+        Pull a device out of its slot: it does no more DMA, reads of it give ones, and writes are lost.
+
+        To QEMU it stays, out of everybody's reach. Spec: PCI Express Base 5.0, 2.3.2 (requests that nobody completes).
+        """
+        self.master(device, enabled=False)
+        self._gone.append(device.function)
 
     @property
     def memory(self) -> Memory:
@@ -190,6 +209,10 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _ones(width: int) -> int:
+    return (1 << 8 * width) - 1
 
 
 #: The port of POST codes: reading it does nothing.

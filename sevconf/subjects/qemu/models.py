@@ -2,7 +2,8 @@
 The devices of QEMU that may be put on a bench, and the options that they may be given: a closed list.
 
 QEMU has device models that open files, sockets and devices of the host; none of those is here, and no option that
-names one. Names, options and defaults are QEMU's own (`-device NAME,help`).
+names one. Names, options and defaults are QEMU's own (`-device NAME,help`), but for `fault`, which is the bench's: a
+disk image whose reads or writes fail.
 """
 
 import re
@@ -15,6 +16,9 @@ from sevconf.subjects.near import near
 
 #: What stands before a device of QEMU's on the command line.
 PREFIX = "qemu:"
+
+#: The option of every disk image.
+FAULT = "fault"
 
 _NUMBER = r"\d{1,9}|0x[0-9a-fA-F]{1,16}"
 _SWITCH = "on|off"
@@ -49,6 +53,11 @@ class Model:
     member: str = ""
     always: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def allowed(self) -> Mapping[str, str]:
+        """Every option that it takes, and the values of each as a pattern."""
+        return {**self.options, FAULT: "read|write"} if self.behind is Behind.DISK else self.options
 
 
 _NET = {"mac": _MAC}
@@ -133,6 +142,11 @@ class Order:
     options: tuple[str, ...] = ()
 
     @property
+    def fault(self) -> str:
+        """Which requests of its disk image fail: `read`, `write` or none."""
+        return next((option.partition("=")[2] for option in self.options if option.startswith(f"{FAULT}=")), "")
+
+    @property
     def text(self) -> str:
         """It as one names it on the command line."""
         return PREFIX + ",".join((self.model.name, *self.options))
@@ -142,7 +156,8 @@ class Order:
         """Model and options for `-device`; an option that is given takes the place of one that is always on."""
         given = {option.partition("=")[0] for option in self.options}
         always = (option for option in self.model.always if option.partition("=")[0] not in given)
-        return ",".join((self.model.name, *always, *self.options))
+        own = (option for option in self.options if not option.startswith(f"{FAULT}="))
+        return ",".join((self.model.name, *always, *own))
 
 
 def order(text: str) -> Order:
@@ -158,12 +173,13 @@ def order(text: str) -> Order:
     if model is None:
         hint = near(name, MODELS) or "`sevconf list devices` shows them"
         raise UsageError(f"there is no device {text!r}", hint=hint)
+    allowed = model.allowed
     for option in options:
         key, _, value = option.partition("=")
-        if key not in model.options:
-            known = ", ".join(model.options) or "none"
+        if key not in allowed:
+            known = ", ".join(allowed) or "none"
             raise UsageError(f"the device {name} takes no option {key!r}", hint=f"its options: {known}")
-        if not re.fullmatch(model.options[key], value):
+        if not re.fullmatch(allowed[key], value):
             raise UsageError(f"expected another value for {key} of {name}, not {value!r}")
     return Order(model, tuple(options))
 

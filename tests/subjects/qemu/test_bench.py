@@ -112,6 +112,25 @@ def nvme_ready(bench: Bench, device: Device) -> int:
     return bar
 
 
+#: NVMe's command Read of one block at LBA 0 of namespace 1, to 2 MiB.
+READ = bytes([2, 0, 0, 0, 1]) + bytes(19) + (0x20_0000).to_bytes(8, "little") + bytes(32)
+
+
+def nvme_queues(bench: Bench, device: Device) -> int:
+    """Give an NVMe controller a queue for commands, at 1 MiB + 12 KiB, with completions at 1 MiB + 8 KiB."""
+    registers = nvme_ready(bench, device)
+    commands = [
+        bytes([5]) + bytes(23) + (0x10_2000).to_bytes(8, "little") + bytes(8) + b"\1\0\x0f\0\1\0" + bytes(18),
+        bytes([1]) + bytes(23) + (0x10_3000).to_bytes(8, "little") + bytes(8) + b"\1\0\x0f\0\1\0\1\0" + bytes(16),
+    ]
+    bench.ram[0x10_0000:0x10_0080] = b"".join(commands)
+    bench.write(registers + 0x1000, 4, 2)
+    deadline = time.monotonic() + 5
+    while not bench.ram[0x10_101E] & 1:
+        assert time.monotonic() < deadline
+    return registers
+
+
 def test_two_devices_are_told_apart() -> None:
     """Each access has the source id of its device: NVMe fetches a command, edu reads."""
     with Bench([order("qemu:edu"), order("qemu:nvme")]) as bench:
@@ -171,19 +190,9 @@ def test_a_request_is_held_until_it_is_released() -> None:
         disk = device.backing.disk
         assert disk is not None
         disk.image.write(0, b"from the disk   ")
-        registers = nvme_ready(bench, device)
-        commands = [
-            bytes([5]) + bytes(23) + (0x10_2000).to_bytes(8, "little") + bytes(8) + b"\1\0\x0f\0\1\0" + bytes(18),
-            bytes([1]) + bytes(23) + (0x10_3000).to_bytes(8, "little") + bytes(8) + b"\1\0\x0f\0\1\0\1\0" + bytes(16),
-        ]
-        bench.ram[0x10_0000:0x10_0080] = b"".join(commands)
-        bench.write(registers + 0x1000, 4, 2)
-        deadline = time.monotonic() + 5
-        while not bench.ram[0x10_101E] & 1:
-            assert time.monotonic() < deadline
+        registers = nvme_queues(bench, device)
         disk.hold(bench.monitor, "read")
-        read = bytes([2, 0, 0, 0, 1]) + bytes(19) + (0x20_0000).to_bytes(8, "little") + bytes(32)
-        bench.ram[0x10_3000:0x10_3040] = read
+        bench.ram[0x10_3000:0x10_3040] = READ
         mark = bench.mark()
         bench.write(registers + 0x1008, 4, 1)
         time.sleep(0.1)
@@ -193,6 +202,7 @@ def test_a_request_is_held_until_it_is_released() -> None:
         assert bench.ram[0x10_200E] & 1 == 0
         mark = bench.mark()
         disk.release(bench.monitor)
+        deadline = time.monotonic() + 5
         while not bench.ram[0x10_200E] & 1:
             assert time.monotonic() < deadline
         assert bench.ram[0x20_0000:0x20_0010] == b"from the disk   "
@@ -203,12 +213,42 @@ def test_a_key_reaches_the_keyboard_and_can_be_unplugged() -> None:
     """QEMU takes a key; what was pulled is gone, so it cannot be pulled again."""
     with Bench([order("qemu:qemu-xhci")]) as bench:
         bench.press("shift", "a")
-        bench.unplug(bench.devices[0])
+        bench.unplug_member(bench.devices[0])
         deadline = time.monotonic() + 5
         while "usb-kbd" in bench.monitor.human("info qtree"):
             assert time.monotonic() < deadline
         with pytest.raises(TargetError, match="not found"):
-            bench.unplug(bench.devices[0])
+            bench.unplug_member(bench.devices[0])
+
+
+def test_a_device_that_is_pulled_out_is_gone(bench: Bench) -> None:
+    """Registers and configuration space read as ones, writes are lost, and what it had begun reaches no memory."""
+    device = bench.devices[0]
+    bar = device.function.bars[0].address
+    bench.write(bar + 4, 4, 1)
+    bench.ram[0x20_0000:0x20_0010] = bytes(16)
+    for register, value in ((SOURCE, BUFFER), (TARGET, 0x20_0000), (COUNT, 16), (COMMAND, OUT_OF_DEVICE)):
+        bench.write(bar + register, 8, value)
+    bench.unplug(device)
+    time.sleep(0.2)
+    assert bench.read(bar + 4, 4) == 0xFFFF_FFFF
+    assert bench.config_read(device.function.devfn, 0, 2) == 0xFFFF
+    bench.write(bar + 4, 4, 1)
+    bench.config_write(device.function.devfn, 4, 2, 7)
+    assert bench.accesses() == []
+
+
+def test_a_disk_whose_reads_fail() -> None:
+    """An NVMe read completes with an error, and with the bytes of nobody."""
+    with Bench([order("qemu:nvme,fault=read")]) as bench:
+        device = bench.devices[0]
+        registers = nvme_queues(bench, device)
+        bench.ram[0x10_3000:0x10_3040] = READ
+        bench.write(registers + 0x1008, 4, 1)
+        deadline = time.monotonic() + 5
+        while not bench.ram[0x10_200E] & 1:
+            assert time.monotonic() < deadline
+        assert int.from_bytes(bench.ram[0x10_200E:0x10_2010], "little") >> 1
 
 
 def test_a_key_that_there_is_not_is_refused(bench: Bench) -> None:

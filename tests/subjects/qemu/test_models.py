@@ -10,6 +10,7 @@ def test_an_order_has_what_is_always_on() -> None:
     """And what is given takes its place."""
     assert order("qemu:nvme").arguments == "nvme,serial=sevconf"
     assert order("qemu:nvme,mdts=3,serial=a").arguments == "nvme,mdts=3,serial=a"
+    assert order("qemu:nvme,fault=read").arguments == "nvme,serial=sevconf"
     assert order("qemu:nvme,mdts=3").text == "qemu:nvme,mdts=3"
 
 
@@ -22,6 +23,8 @@ def test_an_order_has_what_is_always_on() -> None:
         ("qemu:edu,id=x", "takes no option 'id'", "dma_mask"),
         ("qemu:edu,dma_mask=all", "another value for dma_mask of edu, not 'all'", ""),
         ("qemu:edu,dma_mask=1 -S", "another value for dma_mask", ""),
+        ("qemu:edu,fault=read", "takes no option 'fault'", "dma_mask"),
+        ("qemu:ahci,fault=all", "another value for fault of ahci", ""),
         ("qemu:edu,", "takes no option ''", "dma_mask"),
     ],
 )
