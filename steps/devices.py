@@ -203,10 +203,41 @@ def frame_echoed(machine: Machine, scene: Scene) -> None:
     control(status is EfiStatus.SUCCESS, f"the frame was not sent back: {status}")
 
 
+# A device that its driver brings
+
+
+@given("the driver of its own device has started, and has worked")
+def own_worked(machine: Machine) -> None:
+    """Own device: it was seen to move data both ways, and to tell of what happened outside."""
+    status = machine.own_device.start()
+    control(status is EfiStatus.SUCCESS, f"the driver of its own device did not start: {status}")
+    status = machine.own_device.work()
+    control(status is EfiStatus.SUCCESS, f"it did not work: {status}")
+    before = len(machine.trace)
+    own_stimulated(machine)
+    told = [dma for dma in machine.trace.of(Dma, since=before) if dma.write]
+    control(told, "its device tells nothing of what happens outside by DMA")
+
+
+@when("something happens that the driver's own device tells of")
+def own_stimulated(machine: Machine) -> None:
+    """Own device: a stimulus from outside, and time for it to be told."""
+    machine.own_device.stimulate()
+    machine.host.run_devices(STEPS)
+
+
+@when("the driver of its own device starts, works, and stops")
+def own_life(machine: Machine) -> None:
+    """Own device: from Start to Stop."""
+    own_worked(machine)
+    status = machine.own_device.stop()
+    control(status is EfiStatus.SUCCESS, f"the driver of its own device did not stop: {status}")
+
+
 # What must hold of either
 
 
-@then(parsers.re(r"the (?P<device>keyboard|network card) does no DMA any more"))
+@then(parsers.re(r"the (?P<device>keyboard|network card|driver's own device) does no DMA any more"))
 def device_silent(machine: Machine, monitored: Monitored) -> None:
     """Device: behind the exit."""
     require_handover(machine)
@@ -214,7 +245,12 @@ def device_silent(machine: Machine, monitored: Monitored) -> None:
     judge_breaches(monitored("DRV-01"))
 
 
-@then(parsers.re(r"every DMA of the (?P<device>keyboard|network card) was inside a live mapping that allows it"))
+@then(
+    parsers.re(
+        r"every DMA of the (?P<device>keyboard|network card|driver's own device) was inside a live mapping "
+        r"that allows it"
+    )
+)
 def device_inside(machine: Machine, monitored: Monitored) -> None:
     """Device: where its DMA goes, and which way."""
     control({e.write for e in machine.trace.of(Dma)} == {True, False}, "the device did not move data both ways")
@@ -223,7 +259,8 @@ def device_inside(machine: Machine, monitored: Monitored) -> None:
 
 @then(
     parsers.re(
-        r"the (?P<device>keyboard|network card) was halted, and then all that its driver mapped was unmapped once",
+        r"the (?P<device>keyboard|network card|driver's own device) was halted, and then all that its driver mapped "
+        r"was unmapped once",
     )
 )
 def device_given_back(machine: Machine, monitored: Monitored) -> None:
@@ -232,7 +269,7 @@ def device_given_back(machine: Machine, monitored: Monitored) -> None:
     judge_breaches((*monitored("DRV-09"), *monitored("DRV-07"), *monitored("DRV-08")))
 
 
-@then("no mapping of the network card was unmapped while it ran")
+@then(parsers.re(r"no mapping of the (?P<device>network card|driver's own device) was unmapped while it ran"))
 def unmapped_at_rest(machine: Machine, monitored: Monitored) -> None:
     """Driver: the order in its exit handler."""
     require_handover(machine)
@@ -248,7 +285,11 @@ def handler_frugal(machine: Machine, monitored: Monitored) -> None:
     judge_breaches((*monitored("MEM-01"), *monitored("MEM-02")))
 
 
-@then(parsers.re(r"the (?P<device>keyboard|network card) was halted before its mappings were torn down"))
+@then(
+    parsers.re(
+        r"the (?P<device>keyboard|network card|driver's own device) was halted before its mappings were torn down"
+    )
+)
 def device_halted_in_time(machine: Machine, monitored: Monitored) -> None:
     """Device: at the teardown."""
     require_handover(machine)

@@ -91,15 +91,37 @@ def handing_over_network(machine: Machine) -> None:
     machine.host.run_devices(50)
 
 
+def living_with_own_device(machine: Machine) -> None:
+    """Start, work, be told of something, stop; twice."""
+    for _ in range(2):
+        assert machine.own_device.start() is EfiStatus.SUCCESS
+        assert machine.own_device.work() is EfiStatus.SUCCESS
+        machine.own_device.stimulate()
+        machine.host.run_devices(2)
+        assert machine.own_device.stop() is EfiStatus.SUCCESS
+
+
+def handing_over_own_device(machine: Machine) -> None:
+    """Start, work, hand the machine over, and let something happen."""
+    assert machine.own_device.start() is EfiStatus.SUCCESS
+    assert machine.own_device.work() is EfiStatus.SUCCESS
+    assert machine.loader.boot() is EfiStatus.SUCCESS
+    machine.own_device.stimulate()
+    machine.host.run_devices(9)
+
+
 Stories: TypeAlias = tuple[Callable[[Machine], None], ...]
 
 #: What a driver goes through; the last one ends with the OS.
 BLOCK_STORIES: Stories = (stopping, handing_over_in_flight, handing_over)
 NETWORK_STORIES: Stories = (exchanging, handing_over_network)
+DEVICE_STORIES: Stories = (living_with_own_device, handing_over_own_device)
 
 
 def stories(target: PythonTarget) -> Stories:
     """Return the stories for the kind of a driver."""
+    if Capability.DEVICE_DRIVER in target.capabilities:
+        return DEVICE_STORIES
     return NETWORK_STORIES if Capability.NETWORK_DRIVER in target.capabilities else BLOCK_STORIES
 
 

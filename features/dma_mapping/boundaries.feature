@@ -1,7 +1,6 @@
 @DMA
 Feature: Map at its boundaries
-  Length, place in a page and mappings side by side; rows hold every pair of values of two columns. Left out: memory
-  above 4 GiB, which the reference machine does not have.
+  Length, place in a page and mappings side by side; rows hold every pair of values of two columns.
 
   @DMA-14 @iommu-driver @uefi @S28 @on-none @on-sev @needs-dma-client @needs-core-services @needs-guest-memory
   Rule: Map serves any length at any place, and mappings side by side do not disturb each other

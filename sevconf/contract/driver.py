@@ -38,8 +38,8 @@ NotifyFunction: TypeAlias = Callable[[], None]
 
 #: The roles that a vendor's class may play.
 Role: TypeAlias = Literal["driver", "iommu-driver", "os-loader"]
-#: The kinds of device that the suite brings for a driver.
-DeviceKind: TypeAlias = Literal["block", "network", "keyboard"]
+#: The kinds of device behind drivers: those that the suite brings, and `device`, which the vendor brings.
+DeviceKind: TypeAlias = Literal["block", "network", "keyboard", "device"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,4 +327,13 @@ class NetworkDriver(Driver, Protocol):
 
     def receive(self) -> tuple[EfiStatus, bytes]:
         """Return the oldest frame that was not returned yet, or EFI_NOT_READY; does not wait for one."""
+        ...
+
+
+@runtime_checkable
+class OwnDeviceDriver(Driver, Protocol):
+    """A driver of kind `device`; its class has a `device`, the class of its model (`sevconf.contract.device`)."""
+
+    def work(self) -> EfiStatus:
+        """Let the device do what it is for, once; by the end data has gone both ways by DMA."""
         ...

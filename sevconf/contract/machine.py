@@ -88,8 +88,12 @@ class Mappable:
 class GuestMemoryFacet(Protocol):
     """Guest memory, access by access; needs `guest-memory`. A Gva from `pages` is mapped; contents are undefined."""
 
-    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False) -> Gva:
-        """Return fresh pages whose entries have that C-bit; `large`: one 2 MiB page, whatever `count` says."""
+    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False, huge: bool = False) -> Gva:
+        """
+        Return fresh pages whose entries have that C-bit.
+
+        `large`: one 2 MiB page, `huge`: the one 1 GiB page that there is, whatever `count` says.
+        """
         ...
 
     def alias(self, gva: Gva, cbit: CBit) -> Gva:
@@ -406,6 +410,26 @@ class NetworkFacet(Protocol):
         ...
 
 
+class OwnDeviceFacet(Protocol):
+    """The driver under judgement of a device that it brings itself; needs `device-driver`."""
+
+    def start(self) -> EfiStatus:
+        """Ask the driver whether it supports the device, and then to start it."""
+        ...
+
+    def stop(self) -> EfiStatus:
+        """Ask the driver to stop."""
+        ...
+
+    def work(self) -> EfiStatus:
+        """Ask the driver to let the device work once."""
+        ...
+
+    def stimulate(self) -> None:
+        """Let something happen outside that the device tells of, as it gets on."""
+        ...
+
+
 class LoaderFacet(Protocol):
     """The OS loader under judgement; needs `os-loader`."""
 
@@ -524,6 +548,11 @@ class Machine(Protocol):
     @property
     def network(self) -> NetworkFacet:
         """The network driver under judgement."""
+        ...
+
+    @property
+    def own_device(self) -> OwnDeviceFacet:
+        """The driver under judgement, with its own device."""
         ...
 
     @property

@@ -204,6 +204,7 @@ class ForgetsWideOperations(SevIommu):
 
 _BESIDE = "a mapping changes no byte beside those that are mapped"
 _ANY_PLACE = "Map serves any length at any place"
+_FRAGMENTS = "data that came in leave no fragments in DMA buffers, of 64-bit devices either"
 _DECLARED = "the host can read no page at hand-over but declared ones"
 
 
@@ -224,5 +225,5 @@ FAULTS = (
     _fault("copies-whole-pages", CopiesWholePages, "DMA-16"),
     _fault("delivers-whole-pages", DeliversWholePages, "DMA-16", collateral=(("DMA-14", _BESIDE),)),
     _fault("leaves-bounces-open", LeavesBouncesOpen, "EBS-25"),
-    _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07"),
+    _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07", collateral=(("DRV-24", _FRAGMENTS),)),
 )

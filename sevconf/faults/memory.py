@@ -8,7 +8,7 @@ from sevconf.model.hypervisor import Hypervisor
 from sevconf.model.mmu import Mmu
 from sevconf.model.page_table import PageTables, Translation
 from sevconf.model.parts import Parts
-from sevconf.vocabulary import PAGE_SIZE, CBit, Gpa, Gva, Party
+from sevconf.vocabulary import HUGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva, Party
 
 
 class LastWriterRam(EncryptedRam):
@@ -139,6 +139,17 @@ class SplitSetsC(PageTables):
         return table
 
 
+class HugeSplitSetsC(PageTables):
+    """Sets the C-bit of all 2 MiB pages when it splits one of 1 GiB."""
+
+    def _split(self, leaf: Translation) -> Gpa:
+        table = super()._split(leaf)
+        if leaf.size == HUGE_PAGE:
+            for where in range(table, table + PAGE_SIZE, 8):
+                self.write_entry(Gpa(where), self._with_cbit(self.read_entry(Gpa(where)), CBit.SET))
+        return table
+
+
 class FetchesByCBit(Mmu):
     """Lets the C-bit decide about instruction fetches too."""
 
@@ -200,6 +211,7 @@ FAULTS = (
     Fault("garbles-next-block", Party.MEMORY, Parts(ram=GarblesNextBlock), ("SEV-06",)),
     Fault("has-no-tlb", Party.MEMORY, Parts(mmu=HasNoTlb), ("SEV-09",)),
     Fault("split-sets-c", Party.MEMORY, Parts(tables=SplitSetsC), ("SEV-08",)),
+    Fault("huge-split-sets-c", Party.MEMORY, Parts(tables=HugeSplitSetsC), ("SEV-08",)),
     Fault("switch-encrypts", Party.MEMORY, Parts(mmu=SwitchEncrypts, ram=LastWriterRam), ("SEV-07",)),
     Fault("searches-page-by-page", Party.MEMORY, Parts(hypervisor=SearchesPageByPage), ("TM-01",)),
 )

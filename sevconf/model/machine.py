@@ -12,8 +12,9 @@ import hashlib
 import random
 from functools import cached_property
 
-from sevconf.contract.driver import BlockDriver, KeyboardDriver, NetworkDriver
+from sevconf.contract.driver import BlockDriver, KeyboardDriver, NetworkDriver, OwnDeviceDriver
 from sevconf.model.devices.intruder import Intruder
+from sevconf.model.devices.own import OwnDevice
 from sevconf.model.devices.probe import PROBE, Probe
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
@@ -84,10 +85,12 @@ class ReferenceMachine:
         self.disk = parts.disk(self.recorder, self.bus)
         self.keyboard = parts.keyboard(self.recorder, self.bus)
         self.nic = parts.nic(self.recorder, self.bus)
+        #: The device that a driver of kind `device` brings.
+        self.own_device = OwnDevice(self.recorder, self.bus, parts.own_device, self.own_driver_actor)
         #: The bus master that scenarios drive.
         self.probe = Probe(self.recorder)
         #: The functions of bus 0, in order of their numbers.
-        self.functions = (self.disk, self.keyboard, self.nic, self.probe)
+        self.functions = (self.disk, self.keyboard, self.nic, self.probe, self.own_device)
         self._pci_ios: dict[str, PciIo] = {}
         if self.unit is not None:
             self.unit.sources.update({function.actor: source_id(n) for n, function in enumerate(self.functions)})
@@ -202,12 +205,25 @@ class ReferenceMachine:
         with self.recorder.acting(self.network_driver_actor):
             return self.parts.network_driver(self.core, pci_io, self.guest)
 
+    @property
+    def own_driver_actor(self) -> str:
+        """Who acts when the driver of the device that came with it acts."""
+        return _actor_of(self.parts.own_driver)
+
+    @cached_property
+    def own_driver(self) -> OwnDeviceDriver:
+        """The driver of the device that came with it, made at its first use."""
+        pci_io = self.pci_io(self.own_device)
+        with self.recorder.acting(self.own_driver_actor):
+            return self.parts.own_driver(self.core, pci_io, self.guest)
+
     # Time
 
     def _step_devices(self) -> None:
         self.disk.step()
         self.keyboard.step()
         self.nic.step()
+        self.own_device.step()
         for intruder in self.intruders:
             intruder.step()
 

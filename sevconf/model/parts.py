@@ -5,13 +5,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sevconf.contract.driver import BlockDriver, BootServices, GuestMemory, KeyboardDriver, NetworkDriver
+from sevconf.contract.device import DeviceBus, DeviceModel
+from sevconf.contract.driver import (
+    BlockDriver,
+    BootServices,
+    GuestMemory,
+    KeyboardDriver,
+    NetworkDriver,
+    OwnDeviceDriver,
+)
 from sevconf.contract.driver import PciIo as PciIoProtocol
 from sevconf.model.boot_services import Core
 from sevconf.model.bus import Bus
+from sevconf.model.devices.copier import Copier
 from sevconf.model.devices.disk import Disk
 from sevconf.model.devices.keyboard import Keyboard
 from sevconf.model.devices.nic import Nic
+from sevconf.model.drivers.copier import CopierDriver
 from sevconf.model.drivers.disk import DiskDriver
 from sevconf.model.drivers.keyboard import KeyboardDriver as ReferenceKeyboardDriver
 from sevconf.model.drivers.nic import NetworkDriver as ReferenceNetworkDriver
@@ -37,6 +47,7 @@ from sevconf.vocabulary import PAGE_SIZE
 DriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], BlockDriver]
 KeyboardDriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], KeyboardDriver]
 NetworkDriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], NetworkDriver]
+OwnDriverFactory: TypeAlias = Callable[[BootServices, PciIoProtocol, GuestMemory], OwnDeviceDriver]
 
 #: Builds an IOMMU driver from core, guest and ledger, and what can be chosen of it by name.
 IommuFactory: TypeAlias = Callable[..., Iommu]
@@ -75,6 +86,8 @@ class Parts:
     keyboard_driver: KeyboardDriverFactory = ReferenceKeyboardDriver
     nic: type[Nic] = Nic
     network_driver: NetworkDriverFactory = ReferenceNetworkDriver
+    own_device: Callable[[DeviceBus], DeviceModel] = Copier
+    own_driver: OwnDriverFactory = CopierDriver
     loader: type[OsLoader] = OsLoader
     os: type[IommuAwareOs] = IommuAwareOs
     hypervisor: type[Hypervisor] = Hypervisor

@@ -1,10 +1,10 @@
-"""Keyboard and network card of the reference machine behind the contract's facets, with the drivers asked to act."""
+"""Devices of the reference machine beside the disk, behind the contract's facets: their drivers are asked to act."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from sevconf.contract import KeyboardDriver, NetworkDriver
+from sevconf.contract import KeyboardDriver, NetworkDriver, OwnDeviceDriver
 from sevconf.contract.driver import Driver
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.recorder import Recorder, Service
@@ -93,3 +93,21 @@ class NetworkFacet(DriverAsked[NetworkDriver]):
     def sent(self) -> tuple[bytes, ...]:
         """Return the frames on the wire."""
         return tuple(self._nic.sent)
+
+
+class OwnDeviceFacet(DriverAsked[OwnDeviceDriver]):
+    """A device that came with its driver."""
+
+    def __init__(self, machine: ReferenceMachine) -> None:
+        self._device = machine.own_device
+        super().__init__(machine.recorder, lambda: machine.own_driver, lambda: machine.own_driver_actor)
+
+    def work(self) -> EfiStatus:
+        """Work."""
+        with self.asked("OwnDevice.Work") as (driver, call):
+            return call.returns(driver.work())
+
+    def stimulate(self) -> None:
+        """Let something happen."""
+        self.host_act("lets something happen to the device")
+        self._device.stimulate()

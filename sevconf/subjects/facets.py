@@ -16,6 +16,8 @@ from sevconf.trace import Dumped
 from sevconf.vocabulary import (
     EVT_NOTIFY_SIGNAL,
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
+    FOUR_GIB,
+    HUGE_PAGE,
     LARGE_PAGE,
     PAGE_SIZE,
     AllocateType,
@@ -43,8 +45,14 @@ class MemoryFacet:
         self._next_page = SCRATCH
         self._next_alias = ALIASES
 
-    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False) -> Gva:
-        """Return fresh pages; `large` is one aligned 2 MiB page."""
+    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False, huge: bool = False) -> Gva:
+        """Return fresh pages; `large` is one aligned 2 MiB page, `huge` the one of 1 GiB in far memory."""
+        if huge:
+            page = self._machine.mmu.tables.walk(Gva(FOUR_GIB))
+            if page is None or page.size != HUGE_PAGE:
+                raise Unsupported("no page of 1 GiB is left whole")
+            self._machine.guest.set_cbit(Gva(FOUR_GIB), HUGE_PAGE // PAGE_SIZE, cbit)
+            return Gva(FOUR_GIB)
         step = LARGE_PAGE if large else PAGE_SIZE
         start = Gva(-(-self._next_page // step) * step)
         size = LARGE_PAGE if large else count * PAGE_SIZE

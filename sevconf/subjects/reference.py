@@ -16,7 +16,7 @@ from sevconf.model.iommu.sev_pool import SevPoolIommu
 from sevconf.model.iommu.variants import IOMMU_GROUP, VARIANTS
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
-from sevconf.subjects.devices import KeyboardFacet, NetworkFacet
+from sevconf.subjects.devices import KeyboardFacet, NetworkFacet, OwnDeviceFacet
 from sevconf.subjects.facets import CoreFacet, DmaFacet, DriverFacet, HostFacet, LoaderFacet, MemoryFacet
 from sevconf.subjects.vtd_facet import IommuFacet
 from sevconf.trace import Trace
@@ -116,6 +116,11 @@ class ReferenceFacets:
     def network(self) -> NetworkFacet:
         """The network card's driver."""
         return NetworkFacet(self.reference)
+
+    @cached_property
+    def own_device(self) -> OwnDeviceFacet:
+        """A device that came with its driver."""
+        return OwnDeviceFacet(self.reference)
 
     @cached_property
     def loader(self) -> LoaderFacet:

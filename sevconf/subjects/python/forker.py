@@ -14,7 +14,17 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from sevconf.contract import BootServices, GuestMemory, IommuDriver, MemEncrypt, OsLoader, PciIo, QueueingBlockDriver
+from sevconf.contract import (
+    BootServices,
+    DeviceBus,
+    DeviceModel,
+    GuestMemory,
+    IommuDriver,
+    MemEncrypt,
+    OsLoader,
+    PciIo,
+    QueueingBlockDriver,
+)
 from sevconf.model.machine import ADDRESS_SPACE, ReferenceMachine
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.guarded import methods
@@ -55,7 +65,17 @@ def _warm_up() -> None:
     facets.driver.write(0, bytes(512))
     facets.driver.read(0, 1)
     facets.loader.boot()
-    for protocol in (BootServices, PciIo, GuestMemory, MemEncrypt, QueueingBlockDriver, IommuDriver, OsLoader):
+    for protocol in (
+        BootServices,
+        PciIo,
+        GuestMemory,
+        MemEncrypt,
+        QueueingBlockDriver,
+        IommuDriver,
+        OsLoader,
+        DeviceBus,
+        DeviceModel,
+    ):
         methods(protocol)
 
 

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from sevconf.contract import (
     BootServices,
+    DeviceBus,
+    DeviceModel,
     Driver,
     GuestMemory,
     IommuDriver,
@@ -150,6 +152,10 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
                 raise BrokenContract(self.actor, "boot", f"returns {status}, and boot services are still there")
             return status
 
+    def device(bus: DeviceBus) -> DeviceModel:
+        handle = offered(DeviceBus, "bus", bus, border)
+        return cast("DeviceModel", judged(DeviceModel, border.out(cast("Any", vendor).device, handle), border))
+
     driver.__name__ = origin.class_name
     match origin.role:
         case "iommu-driver":
@@ -158,4 +164,6 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
             return Parts(loader=VendorLoader)
         case _:
             part: dict[str, Any] = {KINDS[cast("Any", vendor).kind].part: driver}
+            if cast("Any", vendor).kind == "device":
+                part["own_device"] = device
             return replace(Parts(), **part)
