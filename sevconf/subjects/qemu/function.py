@@ -2,14 +2,24 @@
 A device of QEMU's as a PCI function of the reference machine: its registers are QEMU's, its DMA stands in the trace.
 
 DMA is told as it is seen: where it begins, `length` 1, as QEMU tells no more. It stands behind the act of ours that was
-before it, since devices work on their own.
+before it, since devices work on their own. A device runs while its bus-master bit is set and, where it is known how it
+tells that (`_RUNS`), it says so.
+
+What happens outside: a frame comes, or a key is pressed; the exerciser, to which nothing comes from outside, does its
+last DMA once more.
+
+Spec: QEMU `docs/specs/edu.txt`; Intel 8254x Software Developer's Manual, 13.4 (RCTL, TCTL); xHCI 1.2, 5.3 and 5.4; EHCI
+1.0, 2.2 and 2.3; UHCI 1.1, 2.1.
 """
+
+from collections.abc import Callable
 
 from sevconf.model.devices.base import PciFunction
 from sevconf.model.recorder import Recorder
 from sevconf.subjects.qemu.bench import Bench, Device
+from sevconf.subjects.qemu.models import EXERCISER
 from sevconf.subjects.qemu.ram import SharedRam
-from sevconf.trace import Dma
+from sevconf.trace import DeviceState, Dma
 from sevconf.vocabulary import Command, ConfigRegister
 
 _WIDTHS = frozenset({1, 2, 4, 8})
@@ -27,6 +37,9 @@ class QemuFunction(PciFunction):
         self._function = device.function
         self._ram = ram
         self._mark = bench.mark()
+        self._backing = device.backing
+        self._runs = _RUNS.get(device.backing.order.model.name)
+        self.running = False
         bars = sorted((bar for bar in device.function.bars if bar.size), key=lambda bar: bar.io)
         self._registers = bars[0]
 
@@ -51,7 +64,7 @@ class QemuFunction(PciFunction):
             self._bench.config_write(self._function.devfn, offset, width, value)
         if offset == ConfigRegister.COMMAND:
             self.command = Command(value & 7)
-        self.step()
+        self._look()
         return True
 
     def register_read(self, offset: int, width: int) -> int | None:
@@ -72,11 +85,36 @@ class QemuFunction(PciFunction):
         self._record(f"{offset:#x}", value, write=True)
         bar = self._registers
         (self._bench.port_out if bar.io else self._bench.write)(bar.address + offset, width, value)
-        self.step()
+        self._look()
         return True
 
     def _has(self, offset: int, width: int) -> bool:
         return _fits(offset, width, self._registers.size) and not (self._registers.io and width > 4)
+
+    def _peek(self, offset: int, width: int) -> int:
+        bar = self._registers
+        return (self._bench.port_in if bar.io else self._bench.read)(bar.address + offset, width)
+
+    def _look(self) -> None:
+        """See whether an act of the driver has started the device, or halted it, and what it did."""
+        running = self.masters_bus and (self._runs is None or self._runs(self._peek))
+        if running != self.running:
+            self.running = running
+            self._recorder.record(DeviceState, by=self.actor, device=self.actor, running=running)
+        self.step()
+
+    # The world outside
+
+    def stimulate(self) -> None:
+        """Let something happen that the device tells of."""
+        model = self._backing.order.model
+        if self._backing.wire is not None:
+            self._backing.wire.deliver(_FRAME)
+        elif model.name == EXERCISER:
+            bar = self._registers.address
+            self._bench.write(bar + _EDU_COMMAND, 8, self._bench.read(bar + _EDU_COMMAND, 8) | 1)
+        else:
+            self._bench.press("a")
 
     # DMA
 
@@ -91,6 +129,40 @@ class QemuFunction(PciFunction):
             self._recorder.record(
                 Dma, by=self.actor, device=self.actor, address=access.address, length=1, write=bool(access.write)
             )
+
+
+#: A frame for everybody.
+_FRAME = b"\xff" * 6 + bytes.fromhex("525400123457 88b5") + bytes(46)
+#: The exerciser's command register.
+_EDU_COMMAND = 0x98
+
+Peek = Callable[[int, int], int]
+
+
+def _e1000_runs(peek: Peek) -> bool:
+    return bool((peek(0x100, 4) | peek(0x400, 4)) & 2)
+
+
+def _xhci_runs(peek: Peek) -> bool:
+    return not peek(peek(0, 1) + 4, 4) & 1
+
+
+def _ehci_runs(peek: Peek) -> bool:
+    return not peek(peek(0, 1) + 4, 4) & 1 << 12
+
+
+def _uhci_runs(peek: Peek) -> bool:
+    return not peek(2, 2) & 1 << 5
+
+
+#: Whether a device says that it runs, by models of which it is known how they do.
+_RUNS: dict[str, Callable[[Peek], bool]] = {
+    "e1000": _e1000_runs,
+    "e1000e": _e1000_runs,
+    "qemu-xhci": _xhci_runs,
+    "usb-ehci": _ehci_runs,
+    "piix3-usb-uhci": _uhci_runs,
+}
 
 
 def _fits(offset: int, width: int, size: int) -> bool:

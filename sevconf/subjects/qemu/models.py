@@ -17,6 +17,8 @@ from sevconf.subjects.near import near
 #: What stands before a device of QEMU's on the command line.
 PREFIX = "qemu:"
 
+#: The device whose DMA engine is driven by registers.
+EXERCISER = "edu"
 #: The option of every disk image.
 FAULT = "fault"
 
@@ -55,6 +57,11 @@ class Model:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def hears(self) -> bool:
+        """Whether something can happen outside that the device tells of by DMA, unasked."""
+        return self.behind in {Behind.WIRE, Behind.KEYBOARD} or self.name == EXERCISER
+
+    @property
     def allowed(self) -> Mapping[str, str]:
         """Every option that it takes, and the values of each as a pattern."""
         return {**self.options, FAULT: "read|write"} if self.behind is Behind.DISK else self.options
@@ -64,7 +71,7 @@ _NET = {"mac": _MAC}
 _MODELS = (
     Model("ahci", "ICH9 AHCI, with a SATA disk", 0x8086, 0x2922, 0x010601, Behind.DISK, "ide-hd"),
     Model(
-        "edu",
+        EXERCISER,
         "exerciser whose DMA engine is driven by registers",
         *(0x1234, 0x11E8, 0x00FF00),
         always=("dma_mask=0xffffffffffffffff",),

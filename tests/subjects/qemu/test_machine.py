@@ -9,6 +9,7 @@ from sevconf.errors import Unsupported
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.machine import FAR_RAM
 from sevconf.monitors import charge
+from sevconf.subjects.qemu.bench import Bench as Qemu
 from sevconf.subjects.qemu.machine import KINDS, QemuMachine
 from sevconf.subjects.qemu.models import order
 from sevconf.subjects.qemu.process import Memory
@@ -26,10 +27,9 @@ class Bench:
     """A machine with edu and a driver of it."""
 
     def __init__(self, kind: MachineKind, driver: type[EduDriver]) -> None:
-        self.machine = QemuMachine(kind, 0, order("qemu:edu"))
+        self.machine = QemuMachine(kind, 0, Qemu([order("qemu:edu")]))
         self.actor = f"driver:{driver.__name__}"
-        assert self.machine.device is not None
-        pci_io = self.machine.pci_io(self.machine.device)
+        pci_io = self.machine.pci_io(self.machine.own_device)
         with self.machine.recorder.acting(self.actor):
             self.driver = driver(self.machine.core, pci_io, self.machine.guest)
 
@@ -107,17 +107,15 @@ def test_what_is_not_mapped_is_ciphertext_to_the_device() -> None:
 
 
 def test_machines_behind_vtd_are_unsupported() -> None:
-    """They are told so before QEMU starts."""
-    with pytest.raises(Unsupported, match="vtd-keep"):
-        QemuMachine(MachineKind.VTD_KEEP, 0, order("qemu:edu"))
+    """They are told so."""
+    with Qemu([order("qemu:edu")]) as bench, pytest.raises(Unsupported, match="vtd-keep"):
+        QemuMachine(MachineKind.VTD_KEEP, 0, bench)
 
 
 def test_registers_that_there_are_not() -> None:
     """A width that no register has, an offset beyond the window: EFI_INVALID_PARAMETER."""
     for bench in run(MachineKind.NONE, EduDriver):
-        device = bench.machine.device
-        assert device is not None
-        pci_io = bench.machine.pci_io(device)
+        pci_io = bench.machine.pci_io(bench.machine.own_device)
         assert pci_io.mem_read(0, 3)[0] is EfiStatus.INVALID_PARAMETER
         assert pci_io.mem_read(2, 4)[0] is EfiStatus.INVALID_PARAMETER
         assert pci_io.mem_write(1 << 20, 4, 0) is EfiStatus.INVALID_PARAMETER
