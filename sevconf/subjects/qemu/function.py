@@ -12,12 +12,15 @@ Spec: QEMU `docs/specs/edu.txt`; Intel 8254x Software Developer's Manual, 13.4 (
 1.0, 2.2 and 2.3; UHCI 1.1, 2.1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from sevconf.errors import BrokenContract, LostContact
 from sevconf.model.devices.base import PciFunction
 from sevconf.model.recorder import Recorder
 from sevconf.subjects.qemu.bench import Bench, Device
 from sevconf.subjects.qemu.models import EXERCISER
+from sevconf.subjects.qemu.process import HARDWARE_ERROR
 from sevconf.subjects.qemu.ram import SharedRam
 from sevconf.trace import DeviceState, Dma
 from sevconf.vocabulary import Command, ConfigRegister
@@ -38,6 +41,8 @@ class QemuFunction(PciFunction):
         self._ram = ram
         self._mark = bench.mark()
         self._backing = device.backing
+        #: Who programmed the device last.
+        self._driver = ""
         self._runs = _RUNS.get(device.backing.order.model.name)
         self.running = False
         bars = sorted((bar for bar in device.function.bars if bar.size), key=lambda bar: bar.io)
@@ -71,8 +76,8 @@ class QemuFunction(PciFunction):
         """Read a register."""
         if not self._has(offset, width):
             return None
-        bar = self._registers
-        value = (self._bench.port_in if bar.io else self._bench.read)(bar.address + offset, width)
+        with self._blaming():
+            value = self._peek(offset, width)
         self.step()
         self._record(f"{offset:#x}", value, write=False)
         return value
@@ -82,14 +87,27 @@ class QemuFunction(PciFunction):
         if not self._has(offset, width):
             return False
         self.step()
+        self._driver = self._recorder.actor
         self._record(f"{offset:#x}", value, write=True)
         bar = self._registers
-        (self._bench.port_out if bar.io else self._bench.write)(bar.address + offset, width, value)
+        with self._blaming():
+            (self._bench.port_out if bar.io else self._bench.write)(bar.address + offset, width, value)
         self._look()
         return True
 
     def _has(self, offset: int, width: int) -> bool:
         return _fits(offset, width, self._registers.size) and not (self._registers.io and width > 4)
+
+    @contextmanager
+    def _blaming(self) -> Iterator[None]:
+        """Let a device model that gives up be the failure of whoever programmed it."""
+        try:
+            yield
+        except LostContact as error:
+            if HARDWARE_ERROR not in str(error) or not self._driver:
+                raise
+            how = f"programs {self.actor} so that QEMU gives up: {str(error).partition(f'{HARDWARE_ERROR}: ')[2]}"
+            raise BrokenContract(self._driver, "drive its device", how) from error
 
     def _peek(self, offset: int, width: int) -> int:
         bar = self._registers
@@ -97,7 +115,8 @@ class QemuFunction(PciFunction):
 
     def _look(self) -> None:
         """See whether an act of the driver has started the device, or halted it, and what it did."""
-        running = self.masters_bus and (self._runs is None or self._runs(self._peek))
+        with self._blaming():
+            running = self.masters_bus and (self._runs is None or self._runs(self._peek))
         if running != self.running:
             self.running = running
             self._recorder.record(DeviceState, by=self.actor, device=self.actor, running=running)
@@ -120,7 +139,9 @@ class QemuFunction(PciFunction):
 
     def step(self) -> None:
         """Record what the device has done since it was last looked at."""
-        for access in self._bench.accesses(self._mark):
+        with self._blaming():
+            accesses = self._bench.accesses(self._mark)
+        for access in accesses:
             self._mark += 1
             if access.source != self._function.source:
                 continue

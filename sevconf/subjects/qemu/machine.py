@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, cast
 
 from sevconf.errors import Unsupported
+from sevconf.model.devices.copier import Copier
 from sevconf.model.hypervisor import Hypervisor
 from sevconf.model.machine import VTD_POLICIES, ReferenceMachine
 from sevconf.model.parts import Parts
@@ -49,7 +50,8 @@ class QemuMachine(ReferenceMachine):
             raise Unsupported(f"a device of QEMU's is not put on machines of kind {kind.value}")
         self.bench = bench
         shared = cast("Any", partial(SharedRam, bench.memory))
-        super().__init__(kind, seed, replace(parts or Parts(), ram=shared, hypervisor=PatientHypervisor))
+        exchanged = replace(parts or Parts(), ram=shared, hypervisor=PatientHypervisor, own_device=Copier)
+        super().__init__(kind, seed, exchanged)
         function = QemuFunction(self.recorder, bench, bench.devices[0], cast("SharedRam", self.ram))
         self.functions = tuple(function if other is self.own_device else other for other in self.functions)
         self.own_device = function

@@ -167,6 +167,11 @@ class Order:
         return ",".join((self.model.name, *always, *own))
 
 
+def is_qemu(text: str) -> bool:
+    """Tell whether this names a device of QEMU's."""
+    return text.startswith(PREFIX)
+
+
 def order(text: str) -> Order:
     """
     Read `qemu:MODEL[,option=value…]`.

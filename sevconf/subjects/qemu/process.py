@@ -25,6 +25,10 @@ PROGRAM, PACKAGE = "qemu-system-x86_64", "qemu-system-x86"
 NAME = "qemu"
 #: Seconds that QEMU may take to answer anything, and to die.
 PATIENCE = 10.0
+#: Bytes behind QEMU's RAM in the same memory: for whoever shares it; they cost nothing until they are written.
+ROOM = 4 << 30
+#: What QEMU says when a driver did what a device model does not stand; it ends then.
+HARDWARE_ERROR = "hardware error"
 #: What firmware there is: `cli; hlt` at the reset vector, 16 bytes below the end of 64 KiB.
 _ROM_SIZE, _RESET_VECTOR, _HALT = 0x10000, 0xFFF0, bytes.fromhex("faf4ebfd")
 _PR_SET_PDEATHSIG = 1
@@ -95,7 +99,7 @@ class Qemu:
 
     def __init__(self, ram_size: int, arguments: Sequence[str], descriptors: Sequence[int] = ()) -> None:
         path = program()
-        self.ram = Memory("sevconf-ram", ram_size)
+        self.ram = Memory("sevconf-ram", ram_size + ROOM)
         self.log = Memory("sevconf-log")
         self._rom = Memory("sevconf-rom", _ROM_SIZE)
         self._rom.write(_RESET_VECTOR, _HALT)
@@ -138,12 +142,13 @@ class Qemu:
         return self._process.pid
 
     def lost(self, what: str) -> LostContact:
-        """Make the error that tells that QEMU no longer answers, with what it said last."""
+        """Make the error that tells that QEMU no longer answers, with what it said of hardware, or else last."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
         self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return LostContact(NAME, f"{what}: {lines[-1] if lines else 'it says nothing'}")
+        lines = self._errors.read().decode(errors="replace").strip().splitlines() or ["it says nothing"]
+        hard = next((line for line in lines if HARDWARE_ERROR in line), "")
+        return LostContact(NAME, f"{what}: {hard or lines[-1]}")
 
     def close(self) -> None:
         """End it."""

@@ -2,12 +2,11 @@
 The reference machine's encrypted RAM whose DRAM is QEMU's: its devices read and write the very bytes.
 
 They do so at any time. So nothing is put off: what the guest writes through C=1 lies there as ciphertext at once, block
-by block, and what it reads is decrypted anew. RAM above 4 GiB is the machine's alone: a device of QEMU's does not reach
-it.
+by block, and what it reads is decrypted anew. RAM above 4 GiB is the machine's alone, and lies where QEMU's RAM ends: a
+device of QEMU's does not reach it.
 """
 
 import mmap
-import os
 
 import numpy as np
 
@@ -21,14 +20,13 @@ _TOUCHED = 4
 
 
 class SharedRam(EncryptedRam):
-    """RAM over the bytes of `memory`, which are QEMU's RAM as well."""
+    """RAM over `memory`, whose first bytes are QEMU's RAM as well."""
 
     def __init__(self, memory: Memory, size: int, key: bytes, far: tuple[int, int] | None = None) -> None:
         self._memory = memory
         super().__init__(size, key, far)
 
     def _new_raw(self, size: int) -> mmap.mmap:
-        os.truncate(self._memory.descriptor, size)
         return mmap.mmap(self._memory.descriptor, size)
 
     def device_wrote(self, gpa: int) -> None:

@@ -12,7 +12,7 @@ from sevconf.monitors import charge
 from sevconf.subjects.qemu.bench import Bench as Qemu
 from sevconf.subjects.qemu.machine import KINDS, QemuMachine
 from sevconf.subjects.qemu.models import order
-from sevconf.subjects.qemu.process import Memory
+from sevconf.subjects.qemu.process import ROOM, Memory
 from sevconf.subjects.qemu.ram import SharedRam
 from sevconf.trace import Dma
 from sevconf.vocabulary import PAGE_SIZE, EfiStatus, Gpa, MachineKind, Party
@@ -131,7 +131,7 @@ SIZE = 16 * PAGE_SIZE
 def test_shared_ram_is_the_encrypted_ram(seed: int) -> None:
     """Random accesses of guest and host, near and far: the same bytes as from RAM that nobody shares."""
     draw = np.random.default_rng(seed)
-    memory = Memory("test", SIZE)
+    memory = Memory("test", SIZE + ROOM)
     key = bytes(range(16))
     rams = [EncryptedRam(SIZE, key, FAR_RAM), SharedRam(memory, SIZE, key, FAR_RAM)]
     for _ in range(60):
