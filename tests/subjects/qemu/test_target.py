@@ -1,5 +1,11 @@
 """A vendor's driver on `--device`: one of QEMU's, or a model that another class has; and what is refused."""
 
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,10 +16,12 @@ from sevconf.contract import Capability
 from sevconf.errors import ForeignFailure, UsageError
 from sevconf.subjects.python.target import PythonTarget
 from sevconf.subjects.qemu.machine import KINDS
+from sevconf.subjects.qemu.process import PROGRAM
 from sevconf.subjects.registry import resolve
 from sevconf.subjects.smoke import smoke
 from sevconf.trace import DeviceState, Dma
 from sevconf.vocabulary import EfiStatus, MachineKind
+from tests.subjects.qemu.test_bench import KILLS
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 EDU = f"{EXAMPLES / 'right_edu_driver.py'}:RightEduDriver"
@@ -132,3 +140,48 @@ def test_devices_are_listed() -> None:
     assert done.exit_code == 0
     assert "qemu:nvme" in done.output
     assert "dma_mask" in done.output
+
+
+def _family(pid: int) -> set[int]:
+    """Return all processes that descend from a process."""
+    found: set[int] = set()
+    with suppress(OSError):
+        found = {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()}
+    return found.union(*(_family(child) for child in found))
+
+
+def _is_qemu(pid: int) -> bool:
+    with suppress(OSError):
+        return PROGRAM.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def _lives(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def test_a_run_that_is_killed_leaves_no_qemu(tmp_path: Path) -> None:
+    """Whatever moment of a row it was: suite, forker, worker and QEMU go, and no file stays."""
+    draw = random.Random(14)  # noqa: S311 -- moments, not secrets
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    met = 0
+    for _ in range(max(KILLS // 3, 1)):
+        command = [sys.executable, "-m", "sevconf", "run", "--target", EDU, "--device", "qemu:edu"]
+        victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not any(_is_qemu(pid) for pid in _family(victim.pid)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, 0.5))
+        family = _family(victim.pid)
+        met += any(_is_qemu(pid) for pid in family)
+        victim.kill()
+        victim.wait()
+        deadline = time.monotonic() + 20
+        while any(_lives(pid) for pid in family):
+            assert time.monotonic() < deadline, "something outlives the run"
+            time.sleep(0.02)
+        assert not list(tmp_path.iterdir())
+    assert met, "no kill met a QEMU"
