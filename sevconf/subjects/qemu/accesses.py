@@ -5,8 +5,13 @@ It tells where each access begins, and one that crosses pages once a page; how f
 request that takes time, such as a disk's, it tells when the device takes it: the bytes may move later, to the memory
 that was there then. An access to the addresses of message-signalled interrupts is no DMA.
 
-Spec: QEMU 7.2 `hw/virtio/trace-events` (virtio_iommu_translate), `hw/i386/trace-events` (vtd_dmar_translate,
-vtd_dmar_fault, vtd_iotlb_page_update); `hw/i386/intel_iommu.c`, vtd_do_iommu_translate.
+QEMU's VT-d tells of an access by the page entry that it found. Where that allows one direction, it went that way or was
+dropped: QEMU records no fault where it kept an entry that forbids, as hardware would, but says that an access is
+invalid. Where an entry allows both, the direction is not told. Of a device that passes untranslated nothing is.
+
+Spec: QEMU 7.2 `hw/virtio/trace-events` (virtio_iommu_translate), `hw/i386/trace-events` (vtd_iotlb_page_hit,
+vtd_iotlb_page_update, vtd_dmar_fault); `hw/i386/intel_iommu.c`, vtd_do_iommu_translate; `softmmu/memory.c`,
+memory_region_access_valid.
 """
 
 import re
@@ -15,6 +20,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from sevconf.subjects.qemu.process import Memory
+from sevconf.vocabulary import FaultReason
 
 #: Addresses of message-signalled interrupts (Intel SDM, volume 3, 11.11.1).
 _INTERRUPTS = range(0xFEE0_0000, 0xFEF0_0000)
@@ -31,11 +37,11 @@ class Watcher(Enum):
     VTD = "vtd"
 
     @property
-    def events(self) -> tuple[str, ...]:
-        """The trace events that tell of DMA."""
+    def arguments(self) -> tuple[str, ...]:
+        """What QEMU must be told to log DMA."""
         if self is Watcher.OBSERVER:
-            return ("virtio_iommu_translate", "virtio_iommu_translate_out")
-        return ("vtd_dmar_translate", "vtd_dmar_fault")
+            return ("-trace", "virtio_iommu_translate", "-trace", "virtio_iommu_translate_out")
+        return ("-trace", "vtd_iotlb_page_*", "-trace", "vtd_dmar_fault", "-d", "guest_errors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,8 @@ class Access:
     """
     One access of a bus master, as seen: `source` is its id, `address` where it begins, on the device's side.
 
-    `write` is None where the direction is not told. `reason` is the code of VT-d's fault record; `passed` is False for
-    what an IOMMU refused, and for what is no RAM.
+    `write` is None where the direction is not told. `reason` is the code of VT-d's fault record, or what it would be if
+    QEMU kept no entries; `passed` is False for what an IOMMU refused, and for what is no RAM to the observer.
     """
 
     source: int
@@ -57,9 +63,14 @@ class Access:
 _HEX = r"0x([0-9a-f]+)"
 _TRANSLATE = re.compile(rf"virtio_iommu_translate mr=\S+ rid=(\d+) addr={_HEX} flag=(\d+)")
 _TRANSLATED = re.compile(rf"virtio_iommu_translate_out {_HEX} -> {_HEX} ")
-_PASSED = re.compile(rf"vtd_dmar_translate dev ([0-9a-f]+):([0-9a-f]+)\.([0-9a-f]+) iova {_HEX} ")
+_ENTRY = re.compile(rf"vtd_iotlb_page_\w+ .* sid {_HEX} iova {_HEX} slpte {_HEX} ")
+_INVALID = re.compile(rf"Invalid (read|write) at addr {_HEX}, ")
 _FAULT = re.compile(rf"vtd_dmar_fault sid {_HEX} fault (\d+) addr {_HEX} write (\d)")
 _WRITE_ONLY = 2
+#: The direction that the rights of a page entry leave.
+_DIRECTION = {1: False, 2: True}
+#: Codes of the faults that QEMU does not record for entries that it kept.
+_REASONS = {True: FaultReason.NO_WRITE_ACCESS.value, False: FaultReason.NO_READ_ACCESS.value}
 
 
 class DmaLog:
@@ -70,7 +81,7 @@ class DmaLog:
         self._fence = fence
         self._read = 0
         self._pending = b""
-        #: The access whose translation is not told yet.
+        #: The access of which the next line may tell more.
         self._open: Access | None = None
 
     def new(self) -> list[Access]:
@@ -98,14 +109,19 @@ class DmaLog:
         elif (match := _TRANSLATED.search(line)) and self._open is not None:
             yield replace(self._open, passed=True)
             self._open = None
-        elif match := _PASSED.search(line):
-            source = int(match[1], 16) << 8 | int(match[2], 16) << 3 | int(match[3], 16)
-            yield Access(source, int(match[4], 16), None, passed=True)
+        elif match := _ENTRY.search(line):
+            source, address, rights = int(match[1], 16), int(match[2], 16), int(match[3], 16) & 3
+            yield from self._settle(Access(source, address, _DIRECTION.get(rights), passed=True))
+        elif (match := _INVALID.search(line)) and self._open is not None and self._open.address == int(match[2], 16):
+            write = match[1] == "write"
+            yield replace(self._open, write=write, passed=False, reason=_REASONS[write])
+            self._open = None
         elif match := _FAULT.search(line):
+            yield from self._settle(None)
             yield Access(int(match[1], 16), int(match[3], 16), match[4] == "1", passed=False, reason=int(match[2]))
 
     def _settle(self, opened: Access | None) -> Iterator[Access]:
-        """Yield the open access, which nothing let through, and open another."""
+        """Yield the open access as it is known, and open another."""
         if self._open is not None:
             yield self._open
         self._open = opened

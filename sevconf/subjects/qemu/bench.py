@@ -81,10 +81,9 @@ class Bench:
 
     def _start(self, ram_size: int) -> None:
         iommu = viommu.arguments(self._apron) if self.watcher is Watcher.OBSERVER else _VTD
-        traces = (word for event in self.watcher.events for word in ("-trace", event))
         devices = (argument for backing in self._backings for argument in backing.arguments)
         descriptors = [self._apron.descriptor, *(held for backing in self._backings for held in backing.descriptors)]
-        self._qemu = qemu = Qemu(ram_size, (*iommu, *traces, *devices), descriptors)
+        self._qemu = qemu = Qemu(ram_size, (*iommu, *self.watcher.arguments, *devices), descriptors)
         self._held.callback(qemu.close)
         self.ram = mmap.mmap(qemu.ram.descriptor, ram_size)
         self._qtest = QTest(qemu)
