@@ -1,8 +1,7 @@
 """
 A device of QEMU's as a PCI function of the reference machine: its registers are QEMU's, its DMA stands in the trace.
 
-DMA is told as it is seen: where it begins, `length` 1, as QEMU tells no more. It stands behind the act of ours that was
-before it, since devices work on their own. A device runs while its bus-master bit is set and, where it is known how it
+A device runs while its bus-master bit is set and, where it is known how it
 tells that (`_RUNS`), it says so.
 
 What happens outside: a frame comes, or a key is pressed; the exerciser, to which nothing comes from outside, does its
@@ -19,10 +18,11 @@ from sevconf.errors import BrokenContract, LostContact
 from sevconf.model.devices.base import PciFunction
 from sevconf.model.recorder import Recorder
 from sevconf.subjects.qemu.bench import Bench, Device
+from sevconf.subjects.qemu.dma import DmaRecorder
 from sevconf.subjects.qemu.models import EXERCISER
 from sevconf.subjects.qemu.process import HARDWARE_ERROR
 from sevconf.subjects.qemu.ram import SharedRam
-from sevconf.trace import DeviceState, Dma
+from sevconf.trace import DeviceState
 from sevconf.vocabulary import Command, ConfigRegister
 
 _WIDTHS = frozenset({1, 2, 4, 8})
@@ -38,8 +38,7 @@ class QemuFunction(PciFunction):
         self.actor = device.actor
         self._bench = bench
         self._function = device.function
-        self._ram = ram
-        self._mark = bench.mark()
+        self._dma = DmaRecorder(recorder, bench, ram.device_wrote)
         self._backing = device.backing
         #: Who programmed the device last.
         self._driver = ""
@@ -140,16 +139,7 @@ class QemuFunction(PciFunction):
     def step(self) -> None:
         """Record what the device has done since it was last looked at."""
         with self._blaming():
-            accesses = self._bench.accesses(self._mark)
-        for access in accesses:
-            self._mark += 1
-            if access.source != self._function.source:
-                continue
-            if access.write:
-                self._ram.device_wrote(access.address)
-            self._recorder.record(
-                Dma, by=self.actor, device=self.actor, address=access.address, length=1, write=bool(access.write)
-            )
+            self._dma.record()
 
 
 #: A frame for everybody.

@@ -14,12 +14,15 @@ import pytest
 
 from sevconf.errors import LostContact, TargetError, TimedOut, UsageError
 from sevconf.model.iommu.vtd_tables import TranslationTables
+from sevconf.model.recorder import Recorder
 from sevconf.subjects.qemu import process
 from sevconf.subjects.qemu.accesses import Access, Watcher
 from sevconf.subjects.qemu.bench import RAM_SIZE, Bench, Device
+from sevconf.subjects.qemu.dma import DmaRecorder
 from sevconf.subjects.qemu.models import MODELS, order
 from sevconf.subjects.qemu.vtd import VtdRegisters
-from sevconf.vocabulary import PAGE_SIZE, Gpa, Gva, IommuAccess
+from sevconf.trace import Dma, IommuFault, Trace
+from sevconf.vocabulary import PAGE_SIZE, FaultReason, Gpa, Gva, IommuAccess, Tpl
 
 #: Registers of edu (QEMU `docs/specs/edu.txt`), and where its own buffer is.
 SOURCE, TARGET, COUNT, COMMAND, BUFFER = 0x80, 0x88, 0x90, 0x98, 0x40000
@@ -371,6 +374,19 @@ def test_behind_vtd_directions_are_told_where_pages_tell_them() -> None:
         assert told(0x20_2028, BUFFER, INTO_DEVICE) == [(0x20_2028, None, True, None)]
         assert told(0x20_3030, BUFFER, INTO_DEVICE) == [(0x20_3030, False, False, 6)]
         assert unit.take_fault() is not None
+
+        trace = Trace()
+        wrote: list[int] = []
+        recorder = DmaRecorder(Recorder(trace), bench, wrote.append)
+        for end in (0x20_1000, 0x20_0000):
+            dma(bench, BUFFER, end, 4, OUT_OF_DEVICE)
+        recorder.record()
+        first, second = trace
+        assert first == Dma(1, "device:edu", None, Tpl.APPLICATION, "device:edu", 0x20_1000, 1, write=True)
+        assert isinstance(second, IommuFault)
+        assert (second.address, second.write, second.source) == (0x20_0000, True, source)
+        assert second.reason is FaultReason.NO_WRITE_ACCESS
+        assert wrote == [0x20_1000]
 
 
 class Stores:
