@@ -3,7 +3,7 @@ The reference machine whose own device is one of QEMU's, on machines without an 
 
 Time is real where devices are: what the guest waits, it waits, and so does the host when it lets devices go on.
 
-Left out: machines behind VT-d.
+Left out: machines behind VT-d, since QEMU's, once it is off, tells of no DMA.
 """
 
 import time
