@@ -48,8 +48,8 @@ def main(descriptor: int) -> None:
     # What a dead worker leaves behind becomes this process's child, even from another process group.
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _warm_up()
+    gc.collect()  # or the machine that it used would count as address space that every worker starts with
     forker = Forker(control)
-    gc.collect()
     gc.freeze()
     with suppress(ConnectionError):
         control.send(READY)
