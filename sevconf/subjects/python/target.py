@@ -110,11 +110,9 @@ class PythonTarget:
 
 
 def _check_device(device: str) -> None:
-    """Look whether QEMU is there, and has that device, and something can happen outside of it."""
-    if not order(device).model.hears:
-        hearing = ", ".join(PREFIX + model.name for model in MODELS.values() if model.hears)
-        raise UsageError(
-            f"nothing can happen outside that {device} tells its driver of unasked, which rules need",
-            hint=f"devices that can be told of something: {hearing}",
-        )
+    """Look whether QEMU is there, and has that device, and it is one for Python drivers."""
+    if not order(device).model.for_python:
+        fit = ", ".join(PREFIX + model.name for model in MODELS.values() if model.for_python)
+        hint = f"those of which rules can see whether they run, and to which something can happen: {fit}"
+        raise UsageError(f"no Python driver can be judged on the device {device}", hint=hint)
     program()

@@ -1,14 +1,14 @@
 """
 A device of QEMU's as a PCI function of the reference machine: its registers are QEMU's, its DMA stands in the trace.
 
-A device runs while its bus-master bit is set and, where it is known how it
-tells that (`_RUNS`), it says so.
+A device runs while its bus-master bit is set, as the platform has done before drivers start, and its own
+registers say so (`_RUNS`); the exerciser does once it was told of data to move.
 
 What happens outside: a frame comes, or a key is pressed; the exerciser, to which nothing comes from outside, does its
 last DMA once more.
 
 Spec: QEMU `docs/specs/edu.txt`; Intel 8254x Software Developer's Manual, 13.4 (RCTL, TCTL); xHCI 1.2, 5.3 and 5.4; EHCI
-1.0, 2.2 and 2.3; UHCI 1.1, 2.1.
+1.0, 2.2 and 2.3; UHCI 1.1, 2.1; RTL8139C(L) data sheet, 5.7 (command register).
 """
 
 from collections.abc import Callable, Iterator
@@ -42,10 +42,11 @@ class QemuFunction(PciFunction):
         self._backing = device.backing
         #: Who programmed the device last.
         self._driver = ""
-        self._runs = _RUNS.get(device.backing.order.model.name)
+        self._runs = _RUNS[device.backing.order.model.name]
         self.running = False
         bars = sorted((bar for bar in device.function.bars if bar.size), key=lambda bar: bar.io)
         self._registers = bars[0]
+        bench.master(device, enabled=self.masters_bus)
 
     # Registers
 
@@ -115,7 +116,7 @@ class QemuFunction(PciFunction):
     def _look(self) -> None:
         """See whether an act of the driver has started the device, or halted it, and what it did."""
         with self._blaming():
-            running = self.masters_bus and (self._runs is None or self._runs(self._peek))
+            running = self.masters_bus and self._runs(self._peek)
         if running != self.running:
             self.running = running
             self._recorder.record(DeviceState, by=self.actor, device=self.actor, running=running)
@@ -150,6 +151,14 @@ _EDU_COMMAND = 0x98
 Peek = Callable[[int, int], int]
 
 
+def _edu_runs(peek: Peek) -> bool:
+    return bool(peek(0x90, 8))
+
+
+def _rtl8139_runs(peek: Peek) -> bool:
+    return bool(peek(0x37, 1) & 0xC)
+
+
 def _e1000_runs(peek: Peek) -> bool:
     return bool((peek(0x100, 4) | peek(0x400, 4)) & 2)
 
@@ -166,8 +175,10 @@ def _uhci_runs(peek: Peek) -> bool:
     return not peek(2, 2) & 1 << 5
 
 
-#: Whether a device says that it runs, by models of which it is known how they do.
+#: Whether a device says that it runs, by models: those for Python drivers.
 _RUNS: dict[str, Callable[[Peek], bool]] = {
+    EXERCISER: _edu_runs,
+    "rtl8139": _rtl8139_runs,
     "e1000": _e1000_runs,
     "e1000e": _e1000_runs,
     "qemu-xhci": _xhci_runs,

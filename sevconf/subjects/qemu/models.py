@@ -19,6 +19,8 @@ PREFIX = "qemu:"
 
 #: The device whose DMA engine is driven by registers.
 EXERCISER = "edu"
+#: Devices for Python drivers.
+FOR_PYTHON = {EXERCISER, "e1000", "e1000e", "rtl8139", "piix3-usb-uhci", "qemu-xhci", "usb-ehci"}
 #: The option of every disk image.
 FAULT = "fault"
 
@@ -57,9 +59,14 @@ class Model:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def hears(self) -> bool:
-        """Whether something can happen outside that the device tells of by DMA, unasked."""
-        return self.behind in {Behind.WIRE, Behind.KEYBOARD} or self.name == EXERCISER
+    def for_python(self) -> bool:
+        """
+        Whether a Python driver may be judged on it.
+
+        Its registers lie in its first BAR in memory or I/O space, they tell whether it runs, and something can happen
+        outside that it tells of by DMA, unasked.
+        """
+        return self.name in FOR_PYTHON
 
     @property
     def allowed(self) -> Mapping[str, str]:

@@ -11,10 +11,10 @@ from sevconf.model.machine import FAR_RAM
 from sevconf.monitors import charge
 from sevconf.subjects.qemu.bench import Bench as Qemu
 from sevconf.subjects.qemu.machine import KINDS, QemuMachine
-from sevconf.subjects.qemu.models import order
+from sevconf.subjects.qemu.models import FOR_PYTHON, order
 from sevconf.subjects.qemu.process import ROOM, Memory
 from sevconf.subjects.qemu.ram import SharedRam
-from sevconf.trace import Dma
+from sevconf.trace import DeviceState, Dma
 from sevconf.vocabulary import PAGE_SIZE, EfiStatus, Gpa, MachineKind, Party
 from tests.subjects.qemu import edu_driver as drivers
 from tests.subjects.qemu.edu_driver import EduDriver
@@ -169,3 +169,14 @@ def test_shared_ram_sees_what_a_device_writes() -> None:
     ram.device_wrote(5 * PAGE_SIZE)
     assert [int(at) for at, _ in ram.dump()] == [0, 5 * PAGE_SIZE]
     memory.close()
+
+
+@pytest.mark.parametrize("name", sorted(FOR_PYTHON))
+def test_after_reset_no_device_runs(name: str) -> None:
+    """Though it may be bus master: its own registers say so, and reading them starts nothing."""
+    with Qemu([order(name)]) as bench:
+        machine = QemuMachine(MachineKind.NONE, 0, bench)
+        pci_io = machine.pci_io(machine.own_device)
+        assert pci_io.pci_read(4, 2)[1] & 4
+        assert pci_io.pci_write(0x3C, 1, 5) is EfiStatus.SUCCESS
+        assert not list(machine.trace.of(DeviceState))

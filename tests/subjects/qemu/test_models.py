@@ -3,7 +3,8 @@
 import pytest
 
 from sevconf.errors import UsageError
-from sevconf.subjects.qemu.models import BY_CLASS, BY_IDS, MODELS, default_for, order
+from sevconf.subjects.qemu.function import _RUNS
+from sevconf.subjects.qemu.models import BY_CLASS, BY_IDS, FOR_PYTHON, MODELS, default_for, order
 
 
 def test_an_order_has_what_is_always_on() -> None:
@@ -52,3 +53,8 @@ def test_every_default_is_of_its_class() -> None:
     """And no two models have the same ids, or one would have no default."""
     assert all(MODELS[name].class_code == code for code, name in BY_CLASS.items())
     assert len(BY_IDS) == len(MODELS)
+
+
+def test_devices_for_python_drivers_say_whether_they_run() -> None:
+    """Each of them, and no others, by registers of its own."""
+    assert set(_RUNS) == FOR_PYTHON <= set(MODELS)

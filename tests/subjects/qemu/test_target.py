@@ -108,7 +108,7 @@ def test_a_device_that_another_class_models(others: Path) -> None:
     ("target", "device", "message"),
     [
         (EDU, "qemu:nothing", "there is no device 'qemu:nothing'"),
-        (EDU, "qemu:nvme", "nothing can happen outside that qemu:nvme tells its driver of"),
+        (EDU, "qemu:nvme", "no Python driver can be judged on the device qemu:nvme"),
         (EDU, "nowhere.py:Engine", "there is no file nowhere.py"),
         (EDU, "nonsense", "expected FILE.py:CLASS or MODULE:CLASS, not 'nonsense'"),
         (ENGINE, f"{EXAMPLES / 'right_edu_driver.py'}:RightEduDriver", "has no method reset"),
