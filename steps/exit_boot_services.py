@@ -4,7 +4,7 @@ from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Act, EventSpec, Machine
 from sevconf.contract.disk import BLOCK
-from sevconf.monitors import control, exit_window, judge, judge_breaches, lives
+from sevconf.monitors import control, exit_window, judge, judge_breaches, lives, torn_down
 from sevconf.trace import DeviceState, Dma, MappingEnded, MappingMade, NotificationBegan, NotificationEnded, Phase
 from sevconf.vocabulary import (
     EVT_NOTIFY_SIGNAL,
@@ -315,8 +315,7 @@ def halted_first(machine: Machine, monitored: Monitored) -> None:
     control(window, "ExitBootServices did not succeed")
     halts = [e for e in machine.trace.of(DeviceState) if not e.running and window and e.step > window.opened]
     control(halts, "the disk was not halted at exit")
-    ends = list(machine.trace.of(MappingEnded, since=window.opened if window else 0))
-    control(ends, "no mapping was torn down at exit")
+    control(torn_down(machine.trace), "no mapping was torn down at exit")
     judge_breaches(monitored("EBS-06"))
 
 
@@ -359,7 +358,7 @@ def limit_shown(machine: Machine, finding: str) -> None:
     control(window, "ExitBootServices did not succeed")
     since = window.opened if window else 0
     halted = next((e.step for e in machine.trace.of(DeviceState, since=since) if not e.running), 0)
-    torn = next((e.step for e in machine.trace.of(MappingEnded, since=since)), 0)
+    torn = next(iter(torn_down(machine.trace)), 0)
     control(halted and torn, "the disk was not halted, or no mapping was torn down")
     judge(
         (halted < torn) == (finding == "is halted before"),

@@ -64,6 +64,29 @@ def driver_processor(machine: Machine, monitored: Monitored) -> None:
     judge_breaches(monitored("EVT-10"))
 
 
+@then("the IOMMU driver called every service from the bootstrap processor")
+def iommu_processor(machine: Machine, monitored: Monitored) -> None:
+    """Processors: the IOMMU driver's calls."""
+    require_calls(machine, Party.IOMMU_DRIVER)
+    control(exit_window(machine.trace), "ExitBootServices did not succeed")
+    judge_breaches(monitored("EVT-21"))
+
+
+@then("the driver raised the level to none below the present one")
+def driver_raises(machine: Machine, monitored: Monitored) -> None:
+    """Levels: the driver's own."""
+    require_calls(machine, Party.DRIVER)
+    control(exit_window(machine.trace), "ExitBootServices did not succeed")
+    judge_breaches(monitored("EVT-20"))
+
+
+@then("the IOMMU driver raised the level to none below the present one")
+def iommu_raises(machine: Machine, monitored: Monitored) -> None:
+    """Levels: the IOMMU driver's own."""
+    control(machine.trace.calls("IoMmu.Map"), "the IOMMU driver was not called")
+    judge_breaches(monitored("EVT-22"))
+
+
 # The core
 
 

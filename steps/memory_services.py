@@ -6,8 +6,8 @@ from itertools import pairwise
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
-from sevconf.monitors import control, exit_window, judge, judge_breaches
-from sevconf.trace import MapChanged, MappingEnded, NotificationBegan, party_of
+from sevconf.monitors import control, exit_window, judge, judge_breaches, torn_down
+from sevconf.trace import MapChanged, NotificationBegan, party_of
 from sevconf.vocabulary import PAGE_SIZE, EfiStatus, Gva, MemoryType, Party
 
 from .values import Monitored, Scene
@@ -191,8 +191,7 @@ def teardown_clean(machine: Machine, monitored: Monitored) -> None:
     """Exit handlers: the IOMMU driver's."""
     ran = [e for e in machine.trace.of(NotificationBegan) if party_of(e.actor) == Party.IOMMU_DRIVER.value]
     control(ran, "no notification function of the IOMMU driver ran")
-    window = exit_window(machine.trace)
-    control(window and list(machine.trace.of(MappingEnded, since=window.opened)), "no mapping was ended at exit")
+    control(torn_down(machine.trace), "no mapping was ended at exit")
     judge_breaches(monitored("MEM-04"))
 
 

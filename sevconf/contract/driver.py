@@ -156,7 +156,8 @@ class PciIo(Protocol):
     """
     EFI_PCI_IO_PROTOCOL of one device (UEFI 2.10, 14.4).
 
-    A device begins no DMA before its driver has enabled BUS_MASTER. Widths are 1, 2, 4 or 8 bytes.
+    A device does no DMA while BUS_MASTER is disabled. Here the platform has enabled it before drivers start; elsewhere
+    it may not have, so a driver enables it. Widths are 1, 2, 4 or 8 bytes.
     """
 
     def mem_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:

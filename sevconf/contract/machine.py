@@ -176,6 +176,10 @@ class HostFacet(Protocol):
         """Let an attacker dump all of DRAM and look for these secrets in it."""
         ...
 
+    def watch(self) -> None:
+        """Let an attacker dump all of DRAM after every step from now on, and look for all secrets made from now on."""
+        ...
+
     def run_devices(self, rounds: int = 1) -> None:
         """Let every device make progress, once a round, as time passes outside the guest."""
         ...
@@ -449,6 +453,18 @@ class IommuFacet(Protocol):
         """Call SetAttribute of the IOMMU protocol for the probe and a mapping made by `map_only`."""
         ...
 
+    def tables_wait(self) -> None:
+        """Start the IOMMU driver before it can install its tables; to be called before anybody uses PciIo."""
+        ...
+
+    def tables_come(self) -> None:
+        """Let the IOMMU driver install its tables."""
+        ...
+
+    def refuse_grants(self) -> None:
+        """Let SetAttribute fail for want of resources from now on, but for taking access back."""
+        ...
+
     def stranger_read(self, address: int, length: int) -> bytes | None:
         """Let a bus master read for which nothing was ever mapped; None is an IOMMU fault."""
         ...
@@ -478,7 +494,7 @@ class SetupFacet(Protocol):
     """Choices that must be made before the machine's drivers start; needs `handler-tpl`."""
 
     def iommu_handler(self, tpl: Tpl) -> None:
-        """Queue the IOMMU driver's ExitBootServices handler at that level."""
+        """Queue the IOMMU driver's ExitBootServices handler at that level, or hold that it has its own one there."""
         ...
 
     def driver_handler(self, tpl: Tpl) -> None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields
 from sevconf.model.parts import Parts
 from sevconf.vocabulary import Party
 
+#: What a leak breaks beside the rule that looks for it at a moment of its own.
+AT_ANY_STEP = "at every step, data lie in plaintext only where a device reaches them through a live mapping"
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -1,7 +1,7 @@
 """IOMMU drivers of an SEV guest with one bug each, in what they take, open and give back."""
 
 from sevconf.contract.driver import Mapped, MappingToken
-from sevconf.faults.fault import Fault
+from sevconf.faults.fault import AT_ANY_STEP, Fault
 from sevconf.model.iommu.sev import Info, SevIommu
 from sevconf.model.parts import Parts
 from sevconf.vocabulary import PAGE_SIZE, AllocateType, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, pages_for
@@ -222,7 +222,7 @@ FAULTS = (
     _fault("one-large-slot", OneLargeSlot, "DMA-13"),
     _fault("frees-before-it-closes", FreesBeforeItCloses, "DMA-17"),
     _fault("frees-uncleaned", FreesUncleaned, "DMA-17"),
-    _fault("copies-whole-pages", CopiesWholePages, "DMA-16"),
+    _fault("copies-whole-pages", CopiesWholePages, "DMA-16", collateral=(("EBS-30", AT_ANY_STEP),)),
     _fault("delivers-whole-pages", DeliversWholePages, "DMA-16", collateral=(("DMA-14", _BESIDE),)),
     _fault("leaves-bounces-open", LeavesBouncesOpen, "EBS-25"),
     _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07", collateral=(("DRV-24", _FRAGMENTS),)),

@@ -80,6 +80,8 @@ class EncryptedRam:
         self._page_flags: NDArray[np.uint8] = np.frombuffer(self._flags, np.uint8)
         #: The same flags, of eight pages at a time.
         self._eights: NDArray[np.uint64] = np.frombuffer(self._flags, np.uint64)
+        #: Numbers of the pages written since somebody emptied it, for whoever looks at DRAM step by step; None: nobody.
+        self.changed: set[int] | None = None
 
     def _new_raw(self, size: int) -> mmap.mmap:
         """Return the bytes that are DRAM, all zero."""
@@ -120,6 +122,8 @@ class EncryptedRam:
                 self._freshen_private(page, page + 1)
             self._mark(at, end, _WRITTEN_PRIVATE)
         self._private[at:end] = data
+        if self.changed is not None:
+            self.changed.update(range(gpa >> _PAGE_SHIFT, (gpa + len(data) + _OFFSET) >> _PAGE_SHIFT))
 
     def read_raw(self, gpa: Gpa, length: int) -> bytes:
         """Read DRAM as it lies, as the guest does through C=0."""
@@ -146,6 +150,8 @@ class EncryptedRam:
                 self._freshen_raw(page, page + 1)
             self._mark(at, end, _WRITTEN_RAW)
         self._raw[at:end] = data
+        if self.changed is not None:
+            self.changed.update(range(gpa >> _PAGE_SHIFT, (gpa + len(data) + _OFFSET) >> _PAGE_SHIFT))
 
     def read_host(self, gpa: Gpa, length: int) -> bytes:
         """Read as the host and its devices do: DRAM as it lies, whatever any C-bit says."""

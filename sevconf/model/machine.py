@@ -82,6 +82,8 @@ class ReferenceMachine:
         self.intruders: list[Intruder] = []
         #: Whether the OS that comes takes the IOMMU over.
         self.os_takes_iommu = False
+        #: Whether the VT-d driver starts before the platform can tell it of its units; chosen before its start.
+        self.vtd_waits = False
         self.disk = parts.disk(self.recorder, self.bus)
         self.keyboard = parts.keyboard(self.recorder, self.bus)
         self.nic = parts.nic(self.recorder, self.bus)
@@ -141,6 +143,8 @@ class ReferenceMachine:
         iommu: Iommu = self._sev() if self.unit is None else self._vtd(self.unit)
         with self.recorder.acting(iommu.actor):
             iommu.start()
+            if isinstance(iommu, VtdIommu) and not self.vtd_waits:
+                iommu.set_up()
         return iommu
 
     def _sev(self) -> Iommu:

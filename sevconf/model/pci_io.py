@@ -3,7 +3,8 @@ PciIo over the root bridge, for one device of one driver.
 
 Its three operations become one of the root bridge's six: with the attribute DUAL_ADDRESS_CYCLE enabled the 64-bit twin,
 else the plain one; AllocateBuffer gets the attribute alike. What was mapped it asks the IOMMU protocol to grant, where
-there is one. The attributes IO, MEMORY and BUS_MASTER are the bits of the device's command register.
+there is one. What is not granted is not mapped either: Map fails with SetAttribute's status (docs/decisions/0015). The
+attributes IO, MEMORY and BUS_MASTER are the bits of the device's command register.
 
 Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL; EDK II `MdeModulePkg/Bus/Pci/PciBusDxe/PciIo.c`, PciIoMap, PciIoUnmap,
 PciIoAllocateBuffer, PciIoAttributes.
@@ -124,8 +125,7 @@ class PciIo:
         for attribute, bit in _COMMAND.items():
             if wanted & attribute:
                 command |= bit
-        if command != self._device.command:
-            self.pci_write(ConfigRegister.COMMAND, 2, int(command))
+        self.pci_write(ConfigRegister.COMMAND, 2, int(command))
 
     # DMA
 
@@ -153,8 +153,7 @@ class PciIo:
             self._bridge.ledger.asked_by(caller, self._device.actor),
         ):
             mapped = self._bridge.map(operation, host_address, length, wide=self._form())
-            if not mapped.status.is_error:
-                self.set_attribute(mapped.mapping, access_of(operation))
+            mapped = self._granted(mapped, access_of(operation))
             outer.returns(mapped.status, device=mapped.device_address, length=mapped.length)
         return mapped
 
@@ -168,6 +167,16 @@ class PciIo:
         with self._recorder.service("PciIo.Unmap", "pci", mapping=name) as call:
             self.set_attribute(mapping, IommuAccess.NONE)
             return call.returns(self._bridge.unmap(mapping))
+
+    def _granted(self, mapped: Mapped, access: IommuAccess) -> Mapped:
+        """Ask for the access to a mapping; one that the device may not use is ended, and is none."""
+        if mapped.status.is_error or not isinstance(self._bridge.iommu, GrantingIommu):
+            return mapped
+        status = self.set_attribute(mapped.mapping, access)
+        if not status.is_error:
+            return mapped
+        self._bridge.unmap(mapped.mapping)
+        return Mapped(status, 0, 0, MappingToken(0))
 
     def map_only(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
         """Call the IOMMU driver's Map for this device, and nothing else: PciIo never does so, a scenario may."""

@@ -133,6 +133,12 @@ class Lives:
     ended: dict[str, int]
 
 
+def torn_down(trace: Trace) -> list[int]:
+    """Return the steps behind the accepted MapKey at which mappings ended, whoever's word or C-bit ended them."""
+    window = exit_window(trace)
+    return [] if window is None else sorted(step for step in lives(trace).ended.values() if step > window.opened)
+
+
 def lives(trace: Trace) -> Lives:
     """Follow every mapping to its end: by Unmap, by the IOMMU driver's word, or by the C-bits that it sets."""
     observer = Observer()

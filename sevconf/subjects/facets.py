@@ -168,6 +168,10 @@ class HostFacet:
         """Let an attacker look for secrets."""
         return self._machine.host.compromise(secrets)
 
+    def watch(self) -> None:
+        """Let an attacker look after every step."""
+        self._machine.host.watch()
+
     def run_devices(self, rounds: int = 1) -> None:
         """Let devices run."""
         self._machine.host.run_devices(rounds)

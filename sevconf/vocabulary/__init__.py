@@ -17,7 +17,7 @@ from sevconf.vocabulary.events import (
     EventGroup,
     TimerDelay,
 )
-from sevconf.vocabulary.iommu import FaultReason, IommuAccess
+from sevconf.vocabulary.iommu import ONE_SHOT, FaultReason, GlobalCommand, IommuAccess
 from sevconf.vocabulary.memory import (
     HUGE_PAGE,
     LARGE_PAGE,
@@ -51,6 +51,7 @@ __all__ = [
     "INDIRECT_MEMORY_SERVICES",
     "LARGE_PAGE",
     "MEMORY_SERVICES",
+    "ONE_SHOT",
     "PAGE_SIZE",
     "PROTOCOL_NAMES",
     "UEFI_PROTOCOLS",
@@ -64,6 +65,7 @@ __all__ = [
     "EfiStatus",
     "EventGroup",
     "FaultReason",
+    "GlobalCommand",
     "Gpa",
     "Gva",
     "IommuAccess",

@@ -45,6 +45,7 @@ def test_what_a_model_may_not_do(machine: ReferenceMachine) -> None:
     """Without the bus-master bit its DMA does not happen; too much at once is a breach of the contract."""
     device = machine.own_device
     assert isinstance(device, OwnDevice)
+    machine.pci_io(device).attributes(AttributeOperation.DISABLE, PciAttribute.BUS_MASTER)
     assert device.read(0x20_0000, 4) == b"\xff" * 4
     device.write(0x20_0000, b"lost")
     assert not list(machine.trace.of(Dma))

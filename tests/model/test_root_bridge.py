@@ -47,7 +47,7 @@ def test_a_space_that_is_off_does_not_answer(pci_io: PciIo) -> None:
 def test_configuration_space(machine: ReferenceMachine, pci_io: PciIo) -> None:
     """Functions have ids, windows and a command register; where none is, all is ones."""
     assert pci_io.pci_read(ConfigRegister.VENDOR_ID, 2) == (SUCCESS, 0x1B36)
-    assert pci_io.pci_read(ConfigRegister.COMMAND, 2) == (SUCCESS, Command.IO_SPACE | Command.MEMORY_SPACE)
+    assert pci_io.pci_read(ConfigRegister.COMMAND, 2) == (SUCCESS, Command(7))
     assert pci_io.pci_read(ConfigRegister.BAR0, 4) == (SUCCESS, machine.disk.bars[0])
     assert pci_io.pci_write(ConfigRegister.VENDOR_ID, 2, 0) is SUCCESS
     assert pci_io.pci_read(ConfigRegister.VENDOR_ID, 2) == (SUCCESS, 0x1B36)
@@ -58,6 +58,8 @@ def test_configuration_space(machine: ReferenceMachine, pci_io: PciIo) -> None:
 def test_attributes(machine: ReferenceMachine, pci_io: PciIo) -> None:
     """Attributes tells, sets, enables and disables, and refuses what the device has not."""
     assert pci_io.attributes(SUPPORTED) == (SUCCESS, DECODING | MASTER | WIDE)
+    assert pci_io.attributes(GET) == (SUCCESS, DECODING | MASTER)
+    assert pci_io.attributes(DISABLE, MASTER) == (SUCCESS, 0)
     assert pci_io.attributes(GET) == (SUCCESS, DECODING)
     with machine.recorder.acting("driver:a"):
         assert pci_io.attributes(ENABLE, MASTER | WIDE) == (SUCCESS, 0)
@@ -67,9 +69,11 @@ def test_attributes(machine: ReferenceMachine, pci_io: PciIo) -> None:
     assert pci_io.attributes(GET) == (SUCCESS, DECODING | MASTER)
     assert pci_io.attributes(SET, DECODING)[0] is SUCCESS
     assert pci_io.attributes(GET) == (SUCCESS, DECODING)
+    assert pci_io.attributes(DISABLE, MASTER) == (SUCCESS, 0)
+    assert pci_io.attributes(GET) == (SUCCESS, DECODING)
     commands = [(e.actor, e.value) for e in machine.trace.of(DeviceRegister) if e.register == "COMMAND"]
-    assert commands == [("driver:a", 7), ("scenario", 3)]
-    assert dict(machine.trace.calls("PciIo.Attributes")[2].arguments) == {
+    assert commands == [("scenario", 3), ("driver:a", 7), ("scenario", 7), ("scenario", 3), ("scenario", 3)]
+    assert dict(machine.trace.calls("PciIo.Attributes")[4].arguments) == {
         "operation": "ENABLE",
         "attributes": "BUS_MASTER|DUAL_ADDRESS_CYCLE",
     }
@@ -83,6 +87,7 @@ def test_the_bus_master_bit_gates_dma(machine: ReferenceMachine, pci_io: PciIo) 
         machine.core.stall(1)
         return len(list(machine.trace.of(Dma, since=before)))
 
+    pci_io.attributes(DISABLE, MASTER)
     pci_io.mem_write(DiskRegister.CONTROL, 4, 1)
     assert pci_io.mem_read(DiskRegister.STATUS, 4) == (SUCCESS, 0)
     assert polls() == 0

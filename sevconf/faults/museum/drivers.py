@@ -4,7 +4,7 @@ from sevconf.contract.driver import BootServices, GuestMemory, Mapped, MappingTo
 from sevconf.faults.fault import Fault
 from sevconf.model.drivers.disk import DiskDriver, InFlight
 from sevconf.model.parts import Parts
-from sevconf.vocabulary import AllocateType, DmaOperation, EfiStatus, Gva, MemoryType, Party
+from sevconf.vocabulary import AllocateType, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl
 
 
 class DisconnectsAtExit(DiskDriver):
@@ -91,7 +91,28 @@ class NeverMaps(DiskDriver):
         super().__init__(boot_services, _Direct(boot_services, pci_io), memory)
 
 
+class LocksBelowItsLevel(DiskDriver):
+    """Has its exit handler at TPL_NOTIFY, and reaches code there that takes a lock by raising to TPL_CALLBACK."""
+
+    handler_tpl = Tpl.NOTIFY
+
+    def on_exit(self) -> None:
+        """Halt, and log that by way of a transport with a lock."""
+        super().on_exit()
+        old = self.boot_services.raise_tpl(Tpl.CALLBACK)
+        self.boot_services.restore_tpl(old)
+
+
 FAULTS = (
+    Fault(
+        "museum-locks-below-its-level",
+        Party.DRIVER,
+        Parts(driver=LocksBelowItsLevel),
+        ("EVT-20",),
+        upstream="tianocore/edk2#9891, SecurityPkg/Tcg/Tcg2Dxe; likewise tianocore/edk2#7808, SnpDxe, and "
+        "tianocore/edk2#8525, an adapter's driver that calls GetTime",
+        fixed_in="tianocore/edk2 ca08f3d453 for SnpDxe; open for Tcg2Dxe",
+    ),
     Fault(
         "museum-disconnects-at-exit",
         Party.DRIVER,

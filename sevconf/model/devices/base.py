@@ -4,8 +4,8 @@ What every device of the model is: a PCI function with a command register, regis
 The same registers lie in BAR 0 (memory) and BAR 1 (I/O), as many cards have them. A device runs while its own CONTROL
 says so and its bus-master bit is set; without that bit it begins no DMA, whatever else it was told.
 
-The platform has switched decoding of both BARs on before any driver starts, and left the bus-master bit as a reset
-leaves it: clear.
+The platform has switched decoding of both BARs and bus mastering on before any driver starts. UEFI leaves that open: a
+driver that enables bus mastering itself, as it should, and one that relies on its platform are judged alike.
 
 Spec: PCI Local Bus Specification 3.0, 6.1 and 6.2.2; the function's registers in `sevconf.contract`.
 Left out: interrupts, capabilities, the status register's bits, sizing of BARs.
@@ -23,7 +23,7 @@ from sevconf.vocabulary import Command, ConfigRegister, PciAttribute
 #: Vendor id of all devices of the suite: Red Hat's, as those of QEMU have it.
 VENDOR = 0x1B36
 #: The command register when drivers start.
-_AT_START = Command.IO_SPACE | Command.MEMORY_SPACE
+_AT_START = Command.IO_SPACE | Command.MEMORY_SPACE | Command.BUS_MASTER
 _WIDTHS = {ConfigRegister.BAR0: 4, ConfigRegister.BAR1: 4}
 
 

@@ -6,6 +6,9 @@ DeviceAddress is the physical address; Read and Write of what does not fill whol
 no grant reaches bytes of somebody else, and so do those of what lies above 4 GiB for a bus master of 32 bits. Reserved
 ranges, which the platform names for a device, are open to it always.
 
+The driver is there before its tables can be: until the platform has told of its units, AllocateBuffer, Map and
+SetAttribute return EFI_NOT_READY and every DMA passes.
+
 What becomes of it at ExitBootServices is a policy.
 
 - `open`: the handler turns translation off, for an OS that knows no IOMMU. Addresses don't change by that, so devices
@@ -17,7 +20,7 @@ What becomes of it at ExitBootServices is a policy.
 
 Spec: EDK II `edk2-platforms`, `Silicon/Intel/IntelSiliconPkg/Feature/VTd/IntelVTdDxe` (BmDma.c, DmaProtection.c,
 IntelVTdDxe.c), PcdVTdPolicyPropertyMask; `MdeModulePkg/Include/Protocol/IoMmu.h`. There `keep` revokes none.
-Left out: requests recorded before the DMAR table is there, invalidation.
+Left out: invalidation; requests that are noted before the DMAR table is there, as that driver did until 12e102a48b.
 """
 
 from dataclasses import dataclass
@@ -120,6 +123,10 @@ class VtdIommu:
         #: Common buffers by their address: pages and type.
         self.buffers: dict[Gva, tuple[int, MemoryType]] = {}
         self._deferred = EventHandle(0)
+        #: Whether the tables are installed.
+        self.ready = False
+        #: Whether there is no page left for another table.
+        self.out_of_tables = False
 
     @property
     def actor(self) -> str:
@@ -127,7 +134,12 @@ class VtdIommu:
         return f"iommu-driver:{self.name}"
 
     def start(self) -> None:
-        """Build tables with the reserved ranges, translate by them, and register for ExitBootServices."""
+        """Register for ExitBootServices; nothing is served until `set_up`."""
+        _, self._deferred = self.core.create_event(EVT_NOTIFY_SIGNAL, self.deferred_tpl, self.tear_down)
+        self.core.create_event(EVT_SIGNAL_EXIT_BOOT_SERVICES, self.handler_tpl, self.on_exit)
+
+    def set_up(self) -> None:
+        """Build tables with the reserved ranges, and translate by them."""
         self.tables = self.tables_class(self.guest, self._new_table)
         for range_ in self.reserved:
             source = self.unit.source_of(range_.device)
@@ -135,8 +147,7 @@ class VtdIommu:
                 self.tables.set_access(source, range_.start + page * PAGE_SIZE, IommuAccess.READ | IommuAccess.WRITE)
         self.unit.load_root(self.tables.root)
         self._protect()
-        _, self._deferred = self.core.create_event(EVT_NOTIFY_SIGNAL, self.deferred_tpl, self.tear_down)
-        self.core.create_event(EVT_SIGNAL_EXIT_BOOT_SERVICES, self.handler_tpl, self.on_exit)
+        self.ready = True
 
     def _protect(self) -> None:
         self.unit.enable()
@@ -175,6 +186,8 @@ class VtdIommu:
         """Return pages."""
         if memory_type not in {MemoryType.BOOT_SERVICES_DATA, MemoryType.RUNTIME_SERVICES_DATA} or pages <= 0:
             return EfiStatus.INVALID_PARAMETER, Gva(0)
+        if not self.ready:
+            return EfiStatus.NOT_READY, Gva(0)
         status, host = allocate(self.core, memory_type, pages, wide=wide)
         if not status.is_error:
             self.buffers[host] = pages, memory_type
@@ -195,6 +208,8 @@ class VtdIommu:
         """Answer with the physical address, or that of bounce pages; nothing is granted by that."""
         if length <= 0:
             return Mapped(EfiStatus.INVALID_PARAMETER, 0, 0, MappingToken(0))
+        if not self.ready:
+            return Mapped(EfiStatus.NOT_READY, 0, 0, MappingToken(0))
         reachable = self._reaches(host, length, wide=wide)
         if operation is DmaOperation.COMMON_BUFFER and not reachable:
             return Mapped(EfiStatus.UNSUPPORTED, 0, 0, MappingToken(0))
@@ -251,6 +266,8 @@ class VtdIommu:
         info = self.live.get(mapping)
         if info is None:
             return EfiStatus.INVALID_PARAMETER
+        if access and self.out_of_tables:
+            return EfiStatus.OUT_OF_RESOURCES
         self._grant(device, info, access)
         return EfiStatus.SUCCESS
 

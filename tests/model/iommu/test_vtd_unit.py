@@ -16,8 +16,8 @@ from sevconf.model.iommu.vtd_unit import (
     level_index,
 )
 from sevconf.model.recorder import Recorder
-from sevconf.trace import IommuState, Trace
-from sevconf.vocabulary import PAGE_SIZE, FaultReason, Gpa, Gva, IommuAccess
+from sevconf.trace import IommuCommand, IommuState, Trace
+from sevconf.vocabulary import ONE_SHOT, PAGE_SIZE, FaultReason, GlobalCommand, Gpa, Gva, IommuAccess
 
 SIZE = 4 << 20
 READ, WRITE = IommuAccess.READ, IommuAccess.WRITE
@@ -268,3 +268,29 @@ def test_a_context_entry_may_keep_faults_untold() -> None:
     bench.entry(bench.context, bench.tables.domain(bench.source) | 3)
     assert bench.write() is FaultReason.NO_WRITE_ACCESS
     assert bench.unit.faults == []
+
+
+def test_a_new_root_counts_when_it_is_commanded() -> None:
+    """The root table address register alone changes nothing; SRTP takes it over, each time that it is written."""
+    bench = Bench()
+    bench.tables.set_access(bench.source, PAGE, READ)
+    bench.unit.root_address = Gpa(SIZE)
+    assert bench.read() is None
+    bench.unit.command(bench.unit.status & ~ONE_SHOT)
+    assert bench.read() is None
+    bench.unit.command(bench.unit.status)
+    assert bench.read() is FaultReason.BAD_ROOT_POINTER
+
+
+def test_status_shows_what_was_commanded() -> None:
+    """A status bit stands at its command's place; one-shot commands stay shown, and software drops them."""
+    bench = Bench()
+    assert bench.unit.status == GlobalCommand.TE | GlobalCommand.SRTP
+    bench.unit.disable()
+    assert bench.unit.status == GlobalCommand.SRTP
+    written = [(entry.command, entry.status) for entry in bench.trace.of(IommuCommand)]
+    assert written == [
+        (GlobalCommand.SRTP, 0),
+        (GlobalCommand.TE, GlobalCommand.SRTP),
+        (0, GlobalCommand.TE | GlobalCommand.SRTP),
+    ]
