@@ -12,7 +12,7 @@ from sevconf.trace import ServiceCall, party_of
 from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EVT_TIMER, EfiStatus, Party, TimerDelay, Tpl
 from sevconf.vocabulary.protocols import BLOCK_IO
 
-from .values import Monitored, Scene
+from .values import Monitored, Scene, require_core
 
 #: Where the scenarios put a block.
 LBA = 24
@@ -117,6 +117,7 @@ def needs(machine: Machine, scene: Scene, service: str) -> None:
     """Core: memory to free, a signaled event, a timer; made at TPL_APPLICATION."""
     if service not in calls(machine, scene):
         raise SuiteError(f"there is no call of {service}")
+    require_core(machine)
     (page_status, page), (pool_status, pool) = machine.core.allocate_pages(1), machine.core.allocate_pool(64)
     made = (
         page_status,
