@@ -35,6 +35,7 @@ sensitivity: $(VENV)/installed
 
 # Everything, for hours; picks up where it stopped.
 soak: $(VENV)/installed-dev
+	SEVCONF_VTD_CASES=1000 SEVCONF_KILLS=50 $(BIN)/python -m pytest -q tests/subjects/qemu
 	$(BIN)/python .ci/soak
 
 clean:

@@ -57,6 +57,13 @@ def _complain(word: str, error: object, code: int) -> int:
 
 _TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
 
+_DEVICE = click.option(
+    "--device",
+    default="",
+    metavar="D",
+    help="What a driver of kind device is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
+)
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sevconf")
@@ -66,6 +73,7 @@ def main() -> None:
 
 @main.command()
 @_TARGET
+@_DEVICE
 @click.option(
     "--profile",
     type=click.Choice([profile.value for profile in Profile]),
@@ -83,6 +91,7 @@ def main() -> None:
 def run(  # noqa: PLR0917 -- click passes every option by name
     ctx: click.Context,
     target: str,
+    device: str,
     profile: str,
     rules: tuple[str, ...],
     seed: int,
@@ -105,7 +114,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     catalogue = load(suite_root())
     chosen = _chosen(catalogue, rules)
     _folder(report_dir)
-    judged = resolve(target)
+    judged = resolve(target, device)
     smoked = True
     try:
         try:
@@ -116,7 +125,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
-        report = _run(setting, Order(target, workers, report_dir))
+        report = _run(setting, Order(target, workers, report_dir, device))
     finally:
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
@@ -166,11 +175,12 @@ def _smoke(target: "Target") -> None:
 
 @main.command()
 @_TARGET
-def smoke(target: str) -> None:
+@_DEVICE
+def smoke(target: str, device: str) -> None:
     """Show that a target can be driven at all, before any rule is judged on it."""
     from sevconf.subjects.registry import resolve
 
-    judged = resolve(target)
+    judged = resolve(target, device)
     try:
         _smoke(judged)
     finally:
@@ -235,7 +245,7 @@ def sensitivity(  # noqa: PLR0917 -- click passes every option by name
 
 
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults"]))
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "devices"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, as_json: bool) -> None:
     """List what there is."""
