@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of a run."""
     group = parser.getgroup("sevconf", "conformance of UEFI, IOMMU and PCI drivers")
     group.addoption("--sevconf-target", default="reference", metavar="T", help="what to judge (default: reference)")
+    group.addoption("--sevconf-device", default="", metavar="D", help="what a driver of kind device is tried on")
     group.addoption(
         "--sevconf-profile",
         default=Profile.OVMF_SEV.value,
@@ -94,7 +95,7 @@ def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
         raise UsageError("expected --sevconf-report-dir with --sevconf-traces, which keeps traces there")
     setting = Setting(
         catalogue=catalogue,
-        target=resolve(config.getoption("sevconf_target")),
+        target=resolve(config.getoption("sevconf_target"), config.getoption("sevconf_device")),
         profile=Profile(config.getoption("sevconf_profile")),
         seed=config.getoption("sevconf_seed"),
         rules=frozenset(chosen or catalogue.rules),

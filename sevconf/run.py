@@ -46,11 +46,12 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a command line asks for beyond the setting: `workers` processes, 0 for this one."""
+    """What a command line asks for beyond the setting: `workers` processes, 0 for this one; `device` for the target."""
 
     target: str
     workers: int = 0
     folder: Path | None = None
+    device: str = ""
 
 
 class _Runner:
@@ -149,7 +150,7 @@ def _arguments(setting: Setting, order: Order) -> list[str]:
     arguments += ["--strict-markers", "-p", "pytest_bdd.plugin", "-p", plugin.__name__]
     arguments += [part for name in _IDLE for part in ("-p", f"no:{name}")]
     arguments += [f"--sevconf-target={order.target}", f"--sevconf-profile={setting.profile.value}"]
-    arguments += [f"--sevconf-seed={setting.seed}"]
+    arguments += [f"--sevconf-seed={setting.seed}", f"--sevconf-device={order.device}"]
     if setting.rules < setting.catalogue.rules.keys():
         arguments += [f"--sevconf-rule={rule}" for rule in sorted(setting.rules)]
     if setting.traces is not None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sevconf.reporting.files import write
-from sevconf.reporting.markdown import row_of
+from sevconf.reporting.markdown import row
 
 #: Name and version of the format of drivers.json.
 SCHEMA = "sevconf-drivers/1"
@@ -45,8 +45,8 @@ def write_drivers(drivers: Sequence[DriverAtExit], core: str, folder: Path, *, e
         (d.driver, d.at_exit, d.state, d.bus_master, d.stimulus, str(_written(d, everything=everything)))
         for d in drivers
     ]
-    lines = [f"# Drivers of {core} at ExitBootServices", "", row_of(headers), row_of(("---",) * len(headers))]
-    write(folder / MARKDOWN, "\n".join([*lines, *map(row_of, rows)]) + "\n")
+    lines = [f"# Drivers of {core} at ExitBootServices", "", row(headers), row(("---",) * len(headers))]
+    write(folder / MARKDOWN, "\n".join([*lines, *map(row, rows)]) + "\n")
 
 
 def _written(driver: DriverAtExit, *, everything: bool) -> int | str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sevconf.jury.table import Finding, Jury, Ruling
 from sevconf.reporting.files import write
-from sevconf.reporting.markdown import row_of, safe
+from sevconf.reporting.markdown import row, safe
 
 #: Name and version of the format of jury.json.
 SCHEMA = "sevconf-jury/1"
@@ -66,10 +66,10 @@ def _lines(jury: Jury) -> Iterator[str]:
 
 
 def _grid(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
-    yield row_of(headers)
-    yield row_of(("---",) * len(headers))
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
+    yield row(headers)
+    yield row(("---",) * len(headers))
+    for cells in rows:
+        yield f"| {' | '.join(cells)} |"
 
 
 def _finding(finding: Finding) -> Iterator[str]:

@@ -36,14 +36,14 @@ def _section(section: Section) -> Iterator[str]:
     if not section.rows:
         yield "none"
         return
-    yield row_of(section.headers)
-    yield row_of(("---",) * len(section.headers))
-    for row in section.rows:
-        yield row_of(row)
+    yield row(section.headers)
+    yield row(("---",) * len(section.headers))
+    for cells in section.rows:
+        yield row(cells)
 
 
-def row_of(cells: tuple[str, ...]) -> str:
-    """Return a row of a table."""
+def row(cells: tuple[str, ...]) -> str:
+    """Return one line of a table."""
     return f"| {' | '.join(safe(cell) for cell in cells)} |"
 
 

@@ -41,14 +41,18 @@ _KNOWN = "`sevconf list targets` shows what can be judged"
 _TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+", re.IGNORECASE)
 
 
-def resolve(name: str) -> Target:
+def resolve(name: str, device: str = "") -> Target:
     """
     Return the target of that name; whoever asks closes it.
+
+    `device` is what a vendor's driver of kind `device` is tried on, if not on what its class names.
 
     Raises:
         UsageError: there is none, or it cannot be judged.
 
     """
+    if device and (":" not in name or name.startswith(("era:", _FAULTY))):
+        raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
     if name in _OWN:
         from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
 
@@ -71,7 +75,7 @@ def resolve(name: str) -> Target:
     if ":" in name:
         from sevconf.subjects.python.target import PythonTarget  # noqa: PLC0415 -- starts processes
 
-        return PythonTarget(name)
+        return PythonTarget(name, device=device)
     if name.endswith(".py"):
         raise UsageError(f"expected a class with the file {name}", hint=f"name it: {name}:CLASS")
     raise UsageError(f"there is no target {name!r}", hint=near(name, _OWN) or _KNOWN)

@@ -36,6 +36,7 @@ class FirmwareMachine:
     driver = _Absent("block driver")
     keyboard = _Absent("keyboard driver")
     network = _Absent("network driver")
+    own_device = _Absent("device of a driver's own")
     loader = _Absent("OS loader")
     iommu = _Absent("IOMMU")
 

@@ -23,11 +23,15 @@ from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
-from sevconf.subjects.python.load import class_of, describe
+from sevconf.subjects.python.load import class_of, describe, origin_of
+from sevconf.subjects.python.own_levels import OwnLevelSetup
 from sevconf.subjects.python.vendors import parts
+from sevconf.subjects.qemu.bench import Bench
+from sevconf.subjects.qemu.machine import QemuMachine
+from sevconf.subjects.qemu.models import is_qemu, order
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
-from sevconf.vocabulary import MachineKind
+from sevconf.vocabulary import MachineKind, Party
 
 _PR_SET_PDEATHSIG = 1
 
@@ -102,11 +106,12 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         sys.dont_write_bytecode = True
         random.seed(job.seed)
         os.register_at_fork(after_in_child=speaker.close)
+        bench = Bench([order(job.device)]) if job.kind and is_qemu(job.device) else None  # QEMU is under no limits
         job.limits.impose(birth.size)
         if job.kind is None:
             _tell_class(job, speaker)
         else:
-            _serve(job, job.kind, speaker, birth.fingerprint)
+            _serve(job, job.kind, speaker, birth.fingerprint, bench)
     except BaseException as error:  # noqa: BLE001 -- the suite judges it; where it was told already, this comes second
         speaker.fail(LostContact(job.origin.name, f"the worker raised {words.exception(error)}"))
     finally:
@@ -115,18 +120,25 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
 
 def _tell_class(job: Job, speaker: Speaker) -> None:
     try:
-        speaker.say(Answer(describe(job.origin)))
+        speaker.say(Answer(describe(job.origin, job.device)))
     except UsageError as error:
         speaker.fail(error)
     except BaseException as error:  # noqa: BLE001 -- a metaclass or property of the class may raise anything
         speaker.fail(UsageError(f"{job.origin.name} cannot be looked at: {words.exception(error)}"))
 
 
-def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint) -> None:
+def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint, bench: Bench | None) -> None:
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     border.asked = "be imported"
     vendor = border.out(class_of, job.origin)
-    facets = ReferenceFacets(ReferenceMachine(kind, job.seed, parts(vendor, job.origin, border)))
+    if bench is None:
+        model = border.out(class_of, origin_of(job.device)) if job.device else None
+        machine = ReferenceMachine(kind, job.seed, parts(vendor, job.origin, border, model))
+    else:
+        machine = QemuMachine(kind, job.seed, bench, parts(vendor, job.origin, border))
+    facets = ReferenceFacets(machine)
+    if job.origin.role == Party.IOMMU_DRIVER.value:
+        facets.setup = OwnLevelSetup(facets.reference)
     border.trace = facets.trace
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))
