@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from sevconf.contract import TIMED_KINDS, Machine, Target
+from sevconf.contract import Machine, Target
 from sevconf.errors import ForeignFailure, Inconclusive, Nonconformance, SevconfError, SuiteError, Unsupported
 from sevconf.monitors import MONITORS, Breach, charge
 from sevconf.reporting.normal import normalised
@@ -149,7 +149,7 @@ class Trial:
         except Exception as ours:  # noqa: BLE001 -- whatever a monitor or codec raises is an error of this row
             record = self._failed(ours)
         record = replace(self._closed(record), seconds=seconds)
-        return normalised(record) if self.setting.target.identity.kind in TIMED_KINDS else record
+        return record if self.setting.target.identity.repeats else normalised(record)
 
     def _judged(self, error: BaseException | None) -> RowRecord:
         record = self._verdict(error)

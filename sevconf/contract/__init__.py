@@ -27,11 +27,10 @@ from sevconf.contract.driver import (
     PciIo,
     QueueingBlockDriver,
 )
-from sevconf.contract.machine import TIMED_KINDS, Act, EventSpec, Identity, IommuVariant, Machine, Mappable, Target
+from sevconf.contract.machine import Act, EventSpec, Identity, IommuVariant, Machine, Mappable, Target
 from sevconf.contract.secret import Form, Secret
 
 __all__ = [
-    "TIMED_KINDS",
     "Act",
     "BlockDriver",
     "BootServices",

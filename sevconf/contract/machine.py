@@ -32,10 +32,6 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
-#: Kinds of target (`Identity.kind`) that run in real time: the same seed gives the same verdicts, but other addresses,
-#: keys and steps.
-TIMED_KINDS = frozenset({"firmware"})
-
 #: Conforming IOMMU drivers that a scenario may ask for instead of the target's own.
 IommuVariant: TypeAlias = Literal["core-signalled", "tracing"]
 
@@ -603,7 +599,7 @@ class Identity:
 
     @property
     def repeats(self) -> bool:
-        """Whether the same seed gives the same trace: not where QEMU's devices work, which do so in real time."""
+        """Whether the same seed gives the same trace: not where QEMU is at work, in real time."""
         return not any(tool == "qemu" for tool, _ in self.tools)
 
 

@@ -17,7 +17,7 @@ _VARYING = (
     (re.compile(r"\bstep \d+"), "step …"),
     (re.compile(r"\bran (?![01] )\d+ times"), "ran … times"),
     (re.compile(r"\b\d+ (ranges|bytes|changes)\b"), r"… \1"),
-    (re.compile(r"^([> ] +)\d+(?=  TPL_)"), r"\1…"),
+    (re.compile(r"^([> ]) +\d+(?=  TPL_)"), r"\1 …"),
 )
 
 

@@ -14,7 +14,8 @@ from sevconf.verdict import Verdict
     [
         ("18 ranges as before, MapKey 0x2a", "… ranges as before, MapKey …"),
         ("calls ExitBootServices(map_key=0x78d)", "calls ExitBootServices(map_key=…)"),
-        (">    16  TPL_CALLBACK    it returns", ">    …  TPL_CALLBACK    it returns"),
+        (">    16  TPL_CALLBACK    it returns", "> …  TPL_CALLBACK    it returns"),
+        ("      7  TPL_CALLBACK    it returns", "  …  TPL_CALLBACK    it returns"),
         ("it ran 0 times", "it ran 0 times"),
         ("the timer ran 5 times", "the timer ran … times"),
         ("calls CreateEvent(type=0x200, notify_tpl=0x1f)", "calls CreateEvent(type=0x200, notify_tpl=0x1f)"),

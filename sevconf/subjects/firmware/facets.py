@@ -7,6 +7,7 @@ from sevconf.subjects.firmware.story import Planned, Story, status_of
 from sevconf.subjects.firmware.wire import SCRIPT, SLOTS, Command, Flag, Record, Service, Told, ranges
 from sevconf.vocabulary import (
     PAGE_SIZE,
+    AllocateType,
     EfiStatus,
     Gpa,
     Gva,
@@ -19,6 +20,10 @@ from sevconf.vocabulary import (
 _LARGE = 1 << 20
 _NULL_SLOT = SLOTS - 1
 _TYPES = set(MemoryType)
+
+
+def _allocation(how: AllocateType, memory_type: MemoryType, pages: int, address: int = 0) -> Command:
+    return Command(Service.AllocatePages, a=how | memory_type << 8, b=pages, c=address)
 
 
 class CoreFacet:
@@ -93,7 +98,7 @@ class CoreFacet:
             case "FreePool":
                 return Command(Service.FreePool, flags=Flag.KEPT)
             case "AllocatePages":
-                return Command(Service.AllocatePages, b=MemoryType.BOOT_SERVICES_DATA, c=act.size)
+                return _allocation(AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, act.size)
             case "RaiseTPL":
                 return Command(Service.RaiseTPL, a=act.tpl or Tpl.HIGH_LEVEL)
             case "GetMemoryMap":
@@ -140,10 +145,20 @@ class CoreFacet:
     # Memory
 
     def allocate_pages(
-        self, pages: int, memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA
+        self,
+        pages: int,
+        memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA,
+        *,
+        at: int | None = None,
+        below: int | None = None,
     ) -> tuple[EfiStatus, Gva]:
         """AllocatePages."""
-        status, start = self._call(Command(Service.AllocatePages, b=memory_type, c=pages))
+        how, address = AllocateType.ANY_PAGES, 0
+        if at is not None:
+            how, address = AllocateType.ADDRESS, at
+        elif below is not None:
+            how, address = AllocateType.MAX_ADDRESS, below - 1
+        status, start = self._call(_allocation(how, memory_type, pages, address))
         return status, Gva(start)
 
     def free_pages(self, address: Gva, pages: int) -> EfiStatus:

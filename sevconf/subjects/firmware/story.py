@@ -28,6 +28,7 @@ from sevconf.vocabulary import (
     EVT_NOTIFY_WAIT,
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
     EVT_SIGNAL_VIRTUAL_ADDRESS_CHANGE,
+    AllocateType,
     EfiStatus,
     EventGroup,
     MemoryType,
@@ -128,7 +129,7 @@ class Story:
             self._add(ExitPhase, record, phase=Phase.CALLED)
 
     def _arguments(self, service: Service, record: Told) -> Fields:
-        slot, a, b, c = record.values[:4]
+        slot, a, b, _ = record.values[:4]
         event = self.events.get(slot)
         if service in _CREATES:
             return (("type", a), ("notify_tpl", b), ("group", event.group if event else None))
@@ -141,7 +142,7 @@ class Story:
             case Service.RestoreTPL:
                 return (("old_tpl", a),)
             case Service.AllocatePages:
-                return (("type", "ANY_PAGES"), ("memory_type", _name(b)), ("pages", c))
+                return (("type", AllocateType(a & 0xFF).name), ("memory_type", _name(a >> 8)), ("pages", b))
             case Service.FreePages:
                 return (("memory", a), ("pages", b))
             case Service.AllocatePool:

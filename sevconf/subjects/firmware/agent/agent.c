@@ -161,8 +161,9 @@ static efi_status call(const struct act *act, uint64_t *result)
         return services->wait_for_event(1, &slot->event, result);
     case SERVICE_SetTimer: /* a: delay, b: trigger time */
         return services->set_timer(slot->event, (uint32_t)act->a, act->b);
-    case SERVICE_AllocatePages: /* a: how, b: type, c: pages */
-        return services->allocate_pages((uint32_t)act->a, (uint32_t)act->b, act->c, result);
+    case SERVICE_AllocatePages: /* a: how, and the type from bit 8 on, b: pages, c: address */
+        *result = act->c;
+        return services->allocate_pages((uint8_t)act->a, (uint32_t)(act->a >> 8), act->b, result);
     case SERVICE_FreePages: /* a: address, b: pages */
         return services->free_pages(act->a, act->b);
     case SERVICE_AllocatePool: /* a: type, b: size */
