@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sevconf import __version__
-from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
+from sevconf.errors import ForeignFailure, Hung, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
 
@@ -78,6 +78,12 @@ def main() -> None:
 @click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the report there.")
 @click.option("--traces", is_flag=True, help="Keep the trace of every scenario in the report's folder.")
 @click.option("-n", "workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 is none but this one.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="What foreign code may take a scenario.  [default: 10]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print report.json instead of tables.")
 @click.pass_context
 def run(  # noqa: PLR0917 -- click passes every option by name
@@ -89,6 +95,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     report_dir: Path | None,
     traces: bool,
     workers: int,
+    timeout: float | None,
     as_json: bool,
 ) -> None:
     """Run the rules on a target and say what it comes to."""
@@ -105,7 +112,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     catalogue = load(suite_root())
     chosen = _chosen(catalogue, rules)
     _folder(report_dir)
-    judged = resolve(target)
+    judged = resolve(target, timeout)
     smoked = True
     try:
         try:
@@ -114,14 +121,33 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             # The rules say more on it; but such a target cannot conform.
             smoked = False
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
+            if isinstance(failure, Hung):
+                timeout = _shorter(timeout)
+                judged.close()
+                judged = resolve(target, timeout)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
-        report = _run(setting, Order(target, workers, report_dir))
+        report = _run(setting, Order(target, workers, report_dir, timeout))
     finally:
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
     code = report.exit_code()
     ctx.exit(code if smoked or code == ExitCode.ERROR else ExitCode.NONCONFORMING)
+
+
+def _shorter(timeout: float | None) -> float:
+    """
+    Return the limit for what hung in the smoke test: a tenth, and a second at least.
+
+    It does not conform, whatever the rules say; so no verdict on the whole rests on the shorter limit, and a run of
+    hundreds of rows ends.
+    """
+    from sevconf.subjects.python.limits import Limits
+
+    usual = Limits().wall if timeout is None else timeout
+    shorter = min(usual, max(usual / 10, 1.0))
+    click.echo(f"as it hung there, the rules give it {shorter:g} s a scenario, not {usual:g} s", err=True)
+    return shorter
 
 
 def _run(setting: "Setting", order: "Order") -> Any:

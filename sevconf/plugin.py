@@ -56,6 +56,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--sevconf-rule", action="append", default=[], metavar="ID", help="run this rule only; repeatable")
     group.addoption("--sevconf-seed", type=int, default=0, metavar="N", help="seed of all randomness (default: 0)")
+    group.addoption(
+        "--sevconf-timeout", type=float, metavar="S", help="seconds that foreign code may take a scenario (default: 10)"
+    )
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
     group.addoption("--sevconf-traces", action="store_true", help="keep the trace of every row in D/traces")
 
@@ -94,7 +97,7 @@ def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
         raise UsageError("expected --sevconf-report-dir with --sevconf-traces, which keeps traces there")
     setting = Setting(
         catalogue=catalogue,
-        target=resolve(config.getoption("sevconf_target")),
+        target=resolve(config.getoption("sevconf_target"), config.getoption("sevconf_timeout")),
         profile=Profile(config.getoption("sevconf_profile")),
         seed=config.getoption("sevconf_seed"),
         rules=frozenset(chosen or catalogue.rules),

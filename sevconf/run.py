@@ -44,11 +44,16 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a command line asks for beyond the setting: `workers` processes, 0 for this one."""
+    """
+    What a command line asks for beyond the setting.
+
+    `workers` are processes, 0 for this one; `timeout` is seconds a scenario for foreign code, None the usual ones.
+    """
 
     target: str
     workers: int = 0
     folder: Path | None = None
+    timeout: float | None = None
 
 
 class _Runner:
@@ -146,6 +151,8 @@ def _arguments(setting: Setting, order: Order) -> list[str]:
     arguments += [part for name in _IDLE for part in ("-p", f"no:{name}")]
     arguments += [f"--sevconf-target={order.target}", f"--sevconf-profile={setting.profile.value}"]
     arguments += [f"--sevconf-seed={setting.seed}"]
+    if order.timeout is not None:
+        arguments += [f"--sevconf-timeout={order.timeout}"]
     if setting.rules < setting.catalogue.rules.keys():
         arguments += [f"--sevconf-rule={rule}" for rule in sorted(setting.rules)]
     if setting.traces is not None:

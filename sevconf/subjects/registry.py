@@ -35,9 +35,11 @@ _KNOWN = "`sevconf list targets` shows what can be judged"
 _TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+|firmware:.+|ovmf|u-boot", re.IGNORECASE)
 
 
-def resolve(name: str) -> Target:
+def resolve(name: str, timeout: float | None = None) -> Target:
     """
     Return the target of that name; whoever asks closes it.
+
+    `timeout` is how many seconds foreign code may take a scenario; None is the usual limit.
 
     Raises:
         UsageError: there is none, or it cannot be judged.
@@ -59,9 +61,10 @@ def resolve(name: str) -> Target:
     if _TO_COME.fullmatch(name):
         raise UsageError(f"the target {name!r} is not supported by this version", hint=_KNOWN)
     if ":" in name:
+        from sevconf.subjects.python.limits import Limits  # noqa: PLC0415 -- as above
         from sevconf.subjects.python.target import PythonTarget  # noqa: PLC0415 -- starts processes
 
-        return PythonTarget(name)
+        return PythonTarget(name, limits=None if timeout is None else Limits(wall=timeout))
     if name.endswith(".py"):
         raise UsageError(f"expected a class with the file {name}", hint=f"name it: {name}:CLASS")
     raise UsageError(f"there is no target {name!r}", hint=near(name, _OWN) or _KNOWN)

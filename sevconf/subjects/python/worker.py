@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ctypes import CDLL
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from sevconf.errors import ForeignFailure, LostContact, UsageError
@@ -131,14 +132,33 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))
     for request in speaker.requests():
-        _answer(request, facets, border, speaker)
+        _answer(job, request, facets, border, speaker)
 
 
-def _answer(request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
+def _check_process(job: Job, border: Border) -> None:
+    """Fail if foreign code closed or filled its output, or leaves processes behind."""
+    try:
+        written = os.fstat(1).st_size
+    except OSError:
+        written = -1
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+    how = ""
+    if written < 0 or sys.stdout.closed:
+        how = "closes its output"
+    elif written >= job.limits.output:
+        how = f"fills its output, at its limit of {job.limits.output >> 10} KiB"
+    elif children:
+        how = "leaves processes behind: firmware runs on one processor"
+    if how:
+        border.fail(ForeignFailure(border.culprit, border.act, how))
+
+
+def _answer(job: Job, request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
     border.asked = request.act
     try:
         if request.facet == FAREWELL:
             border.check()
+            _check_process(job, border)
             answer: Answer | Failure = Answer(None)
         else:
             act = getattr(getattr(facets, request.facet), request.method)
