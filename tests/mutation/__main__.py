@@ -3,6 +3,8 @@ Mutation testing of model and monitors by the feature suite alone; picks up wher
 
     python -m tests.mutation --sample 700 --seed 1 --report reports/mutation.md
 
+`--quick` asks fewer machines, so that fewer mutants are killed: a first look, with a sample of a few dozen.
+
 Exit code 1 if the score is below what is asked for beyond doubt (`--least`), or a survivor is told nowhere (`--told`).
 State is kept in build/mutation for as long as sources, features and steps are the same.
 """
@@ -37,10 +39,10 @@ def state() -> str:
     return whole.hexdigest()[:16]
 
 
-def _baseline(rows: Rows, folder: Path) -> session.Baseline:
+def _baseline(rows: Rows, folder: Path, *, quick: bool) -> session.Baseline:
     path = folder / "baseline.json"
     if not path.exists():
-        session.save(session.record(rows, load(suite_root())), path)
+        session.save(session.record(rows, load(suite_root()), quick=quick), path)
     return session.read(path)
 
 
@@ -63,8 +65,9 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="write the report there")
     parser.add_argument("--least", type=float, default=0.85, help="score asked for (default: 0.85)")
     parser.add_argument("--told", action="store_true", help="fail if a survivor has no group in judged.toml")
+    parser.add_argument("--quick", action="store_true", help="ask the reference alone, and one faulty machine a rule")
     options = parser.parse_args()
-    folder = STATE / state()
+    folder = STATE / (state() + "-quick" * options.quick)
     folder.mkdir(parents=True, exist_ok=True)
     every = mutants()
     drawn = sample(options.sample, options.seed, every)
@@ -77,7 +80,7 @@ def main() -> int:
     sys.stderr.write(f"{len(drawn)} of {len(every)} mutants, {len(drawn) - len(left)} tried already\n")
 
     def work(rows: Rows) -> None:
-        baseline = _baseline(rows, folder)
+        baseline = _baseline(rows, folder, quick=options.quick)
         began = time.monotonic()
         with kept.open("a", encoding="utf-8") as out:
             for place, mutant in enumerate(left, 1):
@@ -90,7 +93,7 @@ def main() -> int:
     if left:
         session.lend(work)
     found = [Found(mutant, answer) for mutant in drawn if (answer := done[mutant.id]) is not None]
-    report = Report(tuple(found), len(every), len(drawn), options.seed, judged())
+    report = Report(tuple(found), len(every), len(drawn), options.seed, judged(), folder.name)
     if options.report:
         options.report.write_text(report.text(), encoding="utf-8")
     sys.stdout.write(report.summary())

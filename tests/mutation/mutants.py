@@ -91,6 +91,11 @@ def _silent(node: cst.CSTNode) -> bool:
     return False
 
 
+def _wording(call: cst.Call) -> list[int]:
+    """Return which objects are the arguments of a call that only say in words what was found."""
+    return [id(arg) for arg in call.args if arg.keyword is not None and arg.keyword.value in _WORDING]
+
+
 @cache
 def _sites(path: str) -> tuple[cst.Module, tuple[tuple[int, str, str, cst.CSTNode, cst.CSTNode], ...]]:
     wrapper = MetadataWrapper(cst.parse_module((ROOT / path).read_text(encoding="utf-8")))
@@ -117,9 +122,11 @@ def sample(size: int | None, seed: int, every: tuple[Mutant, ...]) -> list[Mutan
 
 
 def text(mutant: Mutant) -> str | None:
-    """Return the module's source with the change in it; None if it is no Python, or the same program as before."""
+    """Return the module's source with the change in it; None if it is no Python, the same program, or mere wording."""
     module, sites = _sites(mutant.path)
     _, _, _, node, changed = sites[mutant.number]
+    if isinstance(node, cst.Call) and isinstance(changed, cst.Call) and _wording(node) != _wording(changed):
+        return None
     mutated = module.deep_replace(node, changed)
     source = mutated.code if isinstance(mutated, cst.Module) else ""
     try:

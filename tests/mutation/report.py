@@ -82,6 +82,7 @@ class Report:
     drawn: int
     seed: int
     groups: tuple[Group, ...]
+    source: str = ""
 
     def group(self, one: Found) -> Group | None:
         """Return the group of a survivor, if it has one."""
@@ -119,6 +120,7 @@ class Report:
         rest = len(self.equivalent)
         share = f"{rest / len(self.found):.1%}" if self.found else "0 %"
         lines = [
+            f"source       {self.source}",
             f"mutants      {len(self.found)} of {self.every}"
             + ("" if self.drawn == self.every else f", drawn with seed {self.seed}"),
             f"killed       {killed}",
@@ -182,7 +184,11 @@ def _teller(one: Found) -> str:
     if by in {"loading", "time", "end"}:
         return {"loading": "the module does not load", "time": "a row hangs", "end": "the process ends"}[by]
     if by.startswith("faulty:"):
-        return "a faulty machine is not caught any more"
+        return (
+            "a faulty machine is not caught any more"
+            if how.startswith("not")
+            else "a faulty machine is blamed for more"
+        )
     verdict, *rules = how.split()
     return f"a monitor blames a machine that conforms ({verdict})" if rules else f"a row comes to {verdict}"
 
