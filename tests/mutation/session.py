@@ -46,11 +46,13 @@ class Baseline:
     lines: dict[str, dict[int, int]]
 
     def running(self, mutant: Mutant) -> int:
-        """Return those that run a mutant's line, as bits; outside functions those that run any line of its file."""
+        """Return those that run a mutant's line, as bits; for what runs at import those that run any line of its file."""
         lines = self.lines.get(mutant.path, {})
         if mutant.function and (found := lines.get(mutant.line, 0)):
             return found
-        if mutant.function and mutant.function.split(".")[-1][0].islower():
+        source = (ROOT / mutant.path).read_text(encoding="utf-8").splitlines()
+        outside = not mutant.function or mutant.function.split(".")[-1].lstrip("_")[0].isupper()
+        if not outside and not source[mutant.line - 1].lstrip().startswith("def "):
             return 0
         every = 0
         for bits in lines.values():

@@ -39,7 +39,7 @@ TRIALS = [
     ((DISK, "def stop(self)", "def stop( self)", "reference", ROW, ""), None),
     ((DISK, "def start(self)", "def begin(self)", "reference", ROW, ""), "reference"),
     ((DISK, "import", "import nothing\nimport", "reference", ROW, ""), "loading"),
-    ((DISK, START, f"{START}\n        while True: pass\n    def other(self) -> EfiStatus:", "reference", ROW, ""), "time"),
+    ((DISK, START, f"{START}\n        while True: pass\n    def s(self) -> EfiStatus:", "reference", ROW, ""), "time"),
     ((HALTING, "if done is None:", "if done is done:", "faulty:does-not-halt", "DRV-01.1{on=sev}", "DRV-01"), "faulty"),
     ((HALTING, "if done is None:", "if done is  None:", "faulty:does-not-halt", "DRV-01.1{on=sev}", "DRV-01"), None),
     (("sevconf/monitors/judgement.py", "def control(", "def control(_: int, ", "reference", ROW, ""), "reference"),
