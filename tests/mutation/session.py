@@ -46,7 +46,7 @@ class Baseline:
     lines: dict[str, dict[int, int]]
 
     def running(self, mutant: Mutant) -> int:
-        """Return those that run a mutant's line, as bits; for what runs at import those that run any line of its file."""
+        """Return those that run a mutant's line, as bits; for what runs at import, those that run its file."""
         lines = self.lines.get(mutant.path, {})
         if mutant.function and (found := lines.get(mutant.line, 0)):
             return found

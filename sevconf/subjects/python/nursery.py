@@ -78,7 +78,7 @@ class Nursery:
             LostContact: it does not answer.
 
         """
-        if self._control is not None and not self.well():
+        if self.harmed():
             self.close()
         control = self._control or self._start()
         ours, theirs = socket.socketpair()
@@ -104,7 +104,7 @@ class Nursery:
     def end(self, child: Child) -> int | None:
         """Kill a worker and all that it started; returns its wait status, or None if nobody knows."""
         try:
-            if self._control is None or not self.well():
+            if self._control is None or self.harmed():
                 self.close()
                 return None
             self._control.send(pickle.dumps(child.pid))
@@ -128,17 +128,19 @@ class Nursery:
         finally:
             child.close()
 
-    def well(self) -> bool:
-        """Tell whether the forker runs: not ended, and not stopped by a signal."""
-        if self._process is None or self._process.poll() is not None:
+    def harmed(self) -> bool:
+        """Tell whether the forker ended or is stopped by a signal, though nobody here asked it to."""
+        if self._process is None:
             return False
+        if self._process.poll() is not None:
+            return True
         status = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii", errors="replace")
-        return status.rpartition(")")[2].split()[0] not in {"T", "t", "Z", "X"}
+        return status.rpartition(")")[2].split()[0] in {"T", "t", "Z", "X"}
 
     def close(self) -> None:
         """End the forker, and with it every worker."""
         self._control, self._owed = None, 0
-        if self._process is not None and not self.well():
+        if self._process is not None and self.harmed():
             self._process.kill()
         self._process = None
         if self._stop is not None:

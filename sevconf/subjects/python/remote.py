@@ -151,7 +151,7 @@ class Conversation:
 
     def _died(self, request: Request) -> NoReturn:
         by_itself = ended(self._child, DYING)
-        if not self._nursery.well():
+        if self._nursery.harmed():
             self.close()
             self._fail(ForeignFailure(self._job.origin.culprit, self._about(request), _FORKER_HARMED))
         status = self.close()
@@ -174,7 +174,7 @@ class Conversation:
             except BaseException:
                 self.close()
                 raise
-            if not self._nursery.well():
+            if self._nursery.harmed():
                 self._fail(ForeignFailure(self._job.origin.culprit, "leave other processes alone", _FORKER_HARMED))
             self._output = self._read_output()
             self._open = False

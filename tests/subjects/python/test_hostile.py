@@ -15,7 +15,7 @@ DRIVERS = Path(__file__).parent / "drivers" / "hostile.py"
 #: Seconds that a scenario may take, and that a whole run of these rules may.
 TIMEOUT, BOUND = 3, 120
 #: Rules to run: one in which the driver writes, and one that concerns it and never needs that.
-RULES = ("DRV-31", "DRV-41")
+RULES = ("DRV-34", "DRV-41")
 
 HUNG = r"hung past 1 s"
 FORKER = "stops or kills the process that makes its workers"
@@ -69,7 +69,7 @@ def test_harm_is_told_and_the_run_goes_on(name: str, how: str, tmp_path: Path) -
     assert done.stderr.startswith(f"smoke test failed: driver:{name}: ")
     assert "Traceback" not in done.stderr
     rows = {row.id: row for row in read_report(tmp_path).rows}
-    harmed = [row for row in rows.values() if row.id.startswith("DRV-31.")]
+    harmed = [row for row in rows.values() if row.id.startswith("DRV-34.")]
     assert len(harmed) == 2
     for row in harmed:
         assert (row.verdict, row.culprit) == (Verdict.TARGET_FAILED, f"driver:{name}")
@@ -84,7 +84,7 @@ def test_harm_is_told_and_the_run_goes_on(name: str, how: str, tmp_path: Path) -
 
 def test_what_hung_in_the_smoke_test_gets_less_time(tmp_path: Path) -> None:
     """A driver that hangs costs the whole limit once, then a tenth a row, and that is said; workers know of it."""
-    command = [sys.executable, "-m", "sevconf", "run", f"--target={DRIVERS}:Hangs", "--rule=DRV-31"]
+    command = [sys.executable, "-m", "sevconf", "run", f"--target={DRIVERS}:Hangs", "--rule=DRV-34"]
     done = subprocess.run(
         [*command, f"--report-dir={tmp_path}", "-n", "2"], capture_output=True, text=True, check=False
     )
