@@ -17,6 +17,8 @@ from tests.mutation.mutants import Mutant
 JUDGED = Path(__file__).parent / "judged.toml"
 #: Of the normal distribution, for 95 %.
 _Z = 1.96
+#: What tells a mutant that makes the machine itself fail, which is no merit of a rule.
+_CRASHES = {"a row comes to error", "the module does not load", "a row hangs", "the process ends"}
 #: Equivalent mutants to print.
 _SHOWN = 20
 
@@ -30,7 +32,8 @@ row on a machine that conforms no longer comes to what it came to. A mutant of a
 reference blames somebody, or when a faulty machine is no longer caught by a rule that catches it.
 
 Not mutated, as they change no conduct: annotations, decorators and wording (texts, what a `raise` says, and what a
-breach calls expected and observed). `python -m tests.mutation --sample N --seed S --report FILE` makes this report.
+breach calls expected and observed). Many mutants make the machine itself fail, as a call that lacks an argument does:
+any row tells those, so `of conduct` is the score without them. `python -m tests.mutation --sample N --seed S --report FILE` makes this report.
 """
 
 
@@ -129,6 +132,10 @@ class Report:
             f"score        {killed / of if of else 0:.1%} of those that are not equivalent"
             + ("" if self.drawn == self.every else f"; 95 % interval {low:.1%} to {high:.1%}"),
         ]
+        failed = sum(one.killed and _teller(one) in _CRASHES for one in self.found)
+        judged_ = killed - failed
+        share = f"{judged_ / (of - failed):.1%}" if of > failed else "-"
+        lines.append(f"of conduct   {judged_} of {of - failed} ({share}), without the {failed} that break the machine")
         return "\n".join(lines) + "\n"
 
     def text(self) -> str:
