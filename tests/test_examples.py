@@ -23,6 +23,8 @@ from sevconf.vocabulary import EfiStatus, MachineKind, Party, Profile
 FOLDER = Path(__file__).parents[1] / "examples"
 #: The rule whose monitor watches for what an example does wrong, by the claim that its docstring names.
 RULES = {"T10": "DRV-01", "T21": "MEM-01", "T52": "DRV-04", "S05": "DRV-21"}
+#: Claims that the storylines here do not touch: S37 is about a start that fails. `.ci/examples` judges by all rules.
+BEYOND_STORIES = {"S37"}
 #: The party of the examples that are no drivers of the disk.
 ROLE = {
     "right_iommu_driver.py": Party.IOMMU_DRIVER,
@@ -89,15 +91,37 @@ def handing_over_network(machine: Machine) -> None:
     machine.host.run_devices(50)
 
 
+def living_with_own_device(machine: Machine) -> None:
+    """Start, work, be told of something, stop; twice."""
+    for _ in range(2):
+        assert machine.own_device.start() is EfiStatus.SUCCESS
+        assert machine.own_device.work() is EfiStatus.SUCCESS
+        machine.own_device.stimulate()
+        machine.host.run_devices(2)
+        assert machine.own_device.stop() is EfiStatus.SUCCESS
+
+
+def handing_over_own_device(machine: Machine) -> None:
+    """Start, work, hand the machine over, and let something happen."""
+    assert machine.own_device.start() is EfiStatus.SUCCESS
+    assert machine.own_device.work() is EfiStatus.SUCCESS
+    assert machine.loader.boot() is EfiStatus.SUCCESS
+    machine.own_device.stimulate()
+    machine.host.run_devices(9)
+
+
 Stories: TypeAlias = tuple[Callable[[Machine], None], ...]
 
 #: What a driver goes through; the last one ends with the OS.
 BLOCK_STORIES: Stories = (stopping, handing_over_in_flight, handing_over)
 NETWORK_STORIES: Stories = (exchanging, handing_over_network)
+DEVICE_STORIES: Stories = (living_with_own_device, handing_over_own_device)
 
 
 def stories(target: PythonTarget) -> Stories:
     """Return the stories for the kind of a driver."""
+    if Capability.DEVICE_DRIVER in target.capabilities:
+        return DEVICE_STORIES
     return NETWORK_STORIES if Capability.NETWORK_DRIVER in target.capabilities else BLOCK_STORIES
 
 
@@ -137,7 +161,7 @@ def test_example_breaks_what_it_says(example: tuple[PythonTarget, set[str]]) -> 
             story(machine)
             broken |= {(kind, breach.rule) for breach in charge(machine.trace, target.parties)}
             machine.close()
-    assert broken == {(kind, RULES[claim]) for kind in target.kinds for claim in claims}
+    assert broken == {(kind, RULES[claim]) for kind in target.kinds for claim in claims - BEYOND_STORIES}
 
 
 def test_example_passes_the_smoke_test(example: tuple[PythonTarget, set[str]]) -> None:

@@ -58,4 +58,4 @@ class Bus:
         return True
 
     def _inside(self, address: int, length: int) -> bool:
-        return address >= 0 and address + length <= self._ram.size
+        return self._ram.holds(address, length)

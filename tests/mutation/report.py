@@ -33,7 +33,9 @@ reference blames somebody, or when a faulty machine is no longer caught by a rul
 
 Not mutated, as they change no conduct: annotations, decorators and wording (texts, what a `raise` says, and what a
 breach calls expected and observed). Many mutants make the machine itself fail, as a call that lacks an argument does:
-any row tells those, so `of conduct` is the score without them. `python -m tests.mutation --sample N --seed S --report FILE` makes this report.
+any row tells those, so `of conduct` is the score without them.
+
+`python -m tests.mutation --sample N --seed S --report FILE` makes this report.
 """
 
 

@@ -7,7 +7,8 @@ of 4 KiB with a read and a write permission. While it is off, as at reset, every
 fault record.
 
 Spec: Linux `drivers/iommu/intel/iommu.h` (root, context and second-level entries) and `drivers/iommu/intel/dmar.c`
-(fault records); EDK II `edk2-platforms`, `Silicon/Intel/IntelSiliconPkg/Feature/VTd/IntelVTdDxe/TranslationTable.c`.
+(fault records); EDK II `edk2-platforms`, `Silicon/Intel/IntelSiliconPkg/Feature/VTd/IntelVTdDxe/TranslationTable.c`
+and `VtdReg.c` (the global command register).
 
 Left out: the caches of translations, and so their invalidation; large pages, five levels, scalable mode, interrupt
 remapping; an access across pages that passes in part (one page that refuses refuses it whole); the limit on records.
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.recorder import Recorder
-from sevconf.trace import IommuState
-from sevconf.vocabulary import PAGE_SIZE, FaultReason, Gpa, IommuAccess
+from sevconf.trace import IommuCommand, IommuState
+from sevconf.vocabulary import ONE_SHOT, PAGE_SIZE, FaultReason, GlobalCommand, Gpa, IommuAccess
 
 #: Bytes of a root or context entry, and of a second-level one.
 WIDE_ENTRY, ENTRY = 16, 8
@@ -59,7 +60,9 @@ class VtdUnit:
         self._ram = ram
         self._let_devices_run = let_devices_run
         self.translating = False
-        self.root = Gpa(0)
+        #: The root table in use, and the one that the root table address register names.
+        self.root = self.root_address = Gpa(0)
+        self._root_set = False
         self.faults: list[FaultRecord] = []
         #: Source ids of the devices on bus 0 that were met so far.
         self.sources: dict[str, int] = {}
@@ -70,22 +73,35 @@ class VtdUnit:
 
     # Registers
 
+    @property
+    def status(self) -> int:
+        """The global status register."""
+        translating = GlobalCommand.TE if self.translating else 0
+        return int(translating | (GlobalCommand.SRTP if self._root_set else 0))
+
+    def command(self, value: int) -> None:
+        """Write the global command register: every one-shot bit in it acts, and all others are as it says."""
+        self._recorder.record(IommuCommand, command=value, status=self.status)
+        if value & GlobalCommand.SRTP:
+            self.root, self._root_set = self.root_address, True
+        self.translating = bool(value & GlobalCommand.TE)
+        self._recorder.record(IommuState, translating=self.translating, root=self.root)
+        self._let_devices_run()
+
+    # Registers as software writes them: one change at a time, from the status without its one-shot bits
+
     def load_root(self, root: Gpa) -> None:
         """Use the tables at `root` from now on."""
-        self._write(self.translating, root)
+        self.root_address = root
+        self.command(self.status & ~ONE_SHOT | GlobalCommand.SRTP)
 
     def enable(self) -> None:
         """Begin to translate."""
-        self._write(True, self.root)
+        self.command(self.status & ~ONE_SHOT | GlobalCommand.TE)
 
     def disable(self) -> None:
         """Let every access pass."""
-        self._write(False, self.root)
-
-    def _write(self, translating: bool, root: Gpa) -> None:
-        self.translating, self.root = translating, root
-        self._recorder.record(IommuState, translating=translating, root=root)
-        self._let_devices_run()
+        self.command(self.status & ~ONE_SHOT & ~GlobalCommand.TE)
 
     # Requests
 
@@ -124,6 +140,6 @@ class VtdUnit:
 
     def _entry(self, at: int) -> int | None:
         """Read the (low half of the) entry there; None if there is no memory."""
-        if at + ENTRY > self._ram.size:
+        if not self._ram.holds(at, ENTRY):
             return None
         return int.from_bytes(self._ram.read_host(Gpa(at), ENTRY), "little")

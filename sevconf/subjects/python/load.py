@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast, get_args
 
-from sevconf.contract import Driver, IommuDriver, OsLoader, QueueingBlockDriver
+from sevconf.contract import DeviceModel, Driver, IommuDriver, OsLoader, QueueingBlockDriver
 from sevconf.contract.driver import DeviceKind, Role
 from sevconf.errors import UsageError
 from sevconf.subjects.near import near
@@ -163,6 +163,8 @@ def describe(origin: Origin) -> Description:
         _check_constant(found, "kind", get_args(DeviceKind))
         kind = cast("Any", found).kind
         protocol = KINDS[cast("DeviceKind", kind)].protocol
+    if kind == "device":
+        _check_device(found)
     for method in methods(protocol):
         _check_method(found, method.name, tuple(method.signature.parameters))
     _check_call(found, found, "be built with", given)
@@ -173,6 +175,19 @@ def describe(origin: Origin) -> Description:
     package, version = _distribution(origin.module)
     file = getattr(sys.modules.get(found.__module__), "__file__", None) or origin.file
     return Description(file, kind, queueing, package, version, role)
+
+
+def _check_device(found: type) -> None:
+    """Look whether a driver's own device fits."""
+    device = getattr(found, "device", None)
+    if not isinstance(device, type):
+        raise UsageError(
+            f"expected the class of its device's model as device of {found.__name__}, not {words.value(device)}",
+            hint="sevconf/contract/device.py tells what a model offers",
+        )
+    for method in methods(DeviceModel):
+        _check_method(device, method.name, tuple(method.signature.parameters))
+    _check_call(device, device, "be built with", ("bus",))
 
 
 def _check_constant(found: type, name: str, known: tuple[str, ...]) -> None:

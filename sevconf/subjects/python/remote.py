@@ -19,6 +19,7 @@ from sevconf.contract.machine import (
     KeyboardFacet,
     LoaderFacet,
     NetworkFacet,
+    OwnDeviceFacet,
     SetupFacet,
 )
 from sevconf.errors import ForeignFailure, Hung, LostContact, TimedOut, Unsupported
@@ -27,7 +28,7 @@ from sevconf.subjects.python.job import FAREWELL, FOREIGN_FACETS, MUTE, Job
 from sevconf.subjects.python.line import Answer, Failure, Inbox, LineError, Request, drain, gulp, packed
 from sevconf.subjects.python.nursery import Nursery, ended, wait
 from sevconf.trace import Entry, Trace, party_of
-from sevconf.vocabulary import Tpl
+from sevconf.vocabulary import Party, Tpl
 
 #: Seconds between two looks at the trace of a worker that is busy.
 GLANCE = 0.005
@@ -261,7 +262,8 @@ class RemoteMachine:
 
     def __init__(self, nursery: Nursery, job: Job) -> None:
         self._conversation = Conversation(nursery, job)
-        self.setup: SetupFacet = NoSetup()
+        own_iommu = job.origin.role == Party.IOMMU_DRIVER.value
+        self.setup: SetupFacet = cast("SetupFacet", self._facet("setup")) if own_iommu else NoSetup()
         self._conversation.answer(Request("driver", "", {}, "be imported"))
 
     @property
@@ -311,6 +313,11 @@ class RemoteMachine:
     def network(self) -> NetworkFacet:
         """The network card, with a foreign driver if that is its kind."""
         return cast("NetworkFacet", self._facet("network"))
+
+    @cached_property
+    def own_device(self) -> OwnDeviceFacet:
+        """A foreign driver's own device, if that is its kind."""
+        return cast("OwnDeviceFacet", self._facet("own_device"))
 
     @cached_property
     def loader(self) -> LoaderFacet:

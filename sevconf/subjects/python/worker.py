@@ -25,10 +25,11 @@ from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
 from sevconf.subjects.python.load import class_of, describe
+from sevconf.subjects.python.own_levels import OwnLevelSetup
 from sevconf.subjects.python.vendors import parts
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
-from sevconf.vocabulary import MachineKind
+from sevconf.vocabulary import MachineKind, Party
 
 _PR_SET_PDEATHSIG = 1
 
@@ -128,6 +129,8 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
     border.asked = "be imported"
     vendor = border.out(class_of, job.origin)
     facets = ReferenceFacets(ReferenceMachine(kind, job.seed, parts(vendor, job.origin, border)))
+    if job.origin.role == Party.IOMMU_DRIVER.value:
+        facets.setup = OwnLevelSetup(facets.reference)
     border.trace = facets.trace
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))

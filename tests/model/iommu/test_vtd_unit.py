@@ -8,8 +8,8 @@ from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.iommu.vtd_tables import TranslationTables
 from sevconf.model.iommu.vtd_unit import FaultRecord, VtdUnit
 from sevconf.model.recorder import Recorder
-from sevconf.trace import IommuState, Trace
-from sevconf.vocabulary import PAGE_SIZE, FaultReason, Gpa, Gva, IommuAccess
+from sevconf.trace import IommuCommand, IommuState, Trace
+from sevconf.vocabulary import ONE_SHOT, PAGE_SIZE, FaultReason, GlobalCommand, Gpa, Gva, IommuAccess
 
 SIZE = 4 << 20
 READ, WRITE = IommuAccess.READ, IommuAccess.WRITE
@@ -142,3 +142,29 @@ def test_tables_that_are_not_there_fault() -> None:
     assert bench.read() is FaultReason.BAD_TABLE_POINTER
     bench.unit.load_root(Gpa(SIZE))
     assert bench.read() is FaultReason.NO_ROOT_ENTRY
+
+
+def test_a_new_root_counts_when_it_is_commanded() -> None:
+    """The root table address register alone changes nothing; SRTP takes it over, each time that it is written."""
+    bench = Bench()
+    bench.tables.set_access(bench.source, PAGE, READ)
+    bench.unit.root_address = Gpa(SIZE)
+    assert bench.read() is None
+    bench.unit.command(bench.unit.status & ~ONE_SHOT)
+    assert bench.read() is None
+    bench.unit.command(bench.unit.status)
+    assert bench.read() is FaultReason.NO_ROOT_ENTRY
+
+
+def test_status_shows_what_was_commanded() -> None:
+    """A status bit stands at its command's place; one-shot commands stay shown, and software drops them."""
+    bench = Bench()
+    assert bench.unit.status == GlobalCommand.TE | GlobalCommand.SRTP
+    bench.unit.disable()
+    assert bench.unit.status == GlobalCommand.SRTP
+    written = [(entry.command, entry.status) for entry in bench.trace.of(IommuCommand)]
+    assert written == [
+        (GlobalCommand.SRTP, 0),
+        (GlobalCommand.TE, GlobalCommand.SRTP),
+        (0, GlobalCommand.TE | GlobalCommand.SRTP),
+    ]
