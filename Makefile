@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check cover bench fuzz-core sensitivity soak clean
+.PHONY: run test check cover mutation bench fuzz-core sensitivity soak clean
 
 # Judge the reference machine: prints the tables, writes reports/reference/.
 run: $(VENV)/installed
@@ -25,6 +25,10 @@ cover: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
+
+# A sample of mutants of model and monitors, each of which the rules have to tell; all of them: make soak.
+mutation: $(VENV)/installed-dev
+	$(BIN)/python -m tests.mutation --quick --sample 60 --seed 2
 
 bench: $(VENV)/installed-dev
 	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done

@@ -7,17 +7,19 @@ command needs is imported when it runs, so that `--help` is quick.
 # ruff: noqa: PLC0415 -- see above
 
 import difflib
+import functools
 import sys
 import traceback
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sevconf import __version__
-from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
+from sevconf.errors import ForeignFailure, Hung, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from sevconf.contract import Target
     from sevconf.judge import Setting
     from sevconf.run import Order, Progress
+    from sevconf.subjects.choices import Choices
     from sevconf.suite import Catalogue
 
 
@@ -57,12 +60,34 @@ def _complain(word: str, error: object, code: int) -> int:
 
 _TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
 
-_DEVICE = click.option(
-    "--device",
-    default="",
-    metavar="D",
-    help="What a driver of kind device is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
+#: What a command line may choose of a target beside its name.
+_CHOICES = (
+    click.option(
+        "--device",
+        default="",
+        metavar="D",
+        help="What a driver of kind device is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="What foreign code may take a scenario.  [default: 10]",
+    ),
 )
+
+
+def _choices(command: Any) -> Any:
+    """Add the options that choose something of a target, and hand them on as one value."""
+    from sevconf.subjects.choices import Choices
+
+    @functools.wraps(command)
+    def chosen(*given: Any, device: str, timeout: float | None, **options: Any) -> Any:
+        return command(*given, choices=Choices(device, timeout), **options)
+
+    for option in reversed(_CHOICES):
+        chosen = option(chosen)
+    return chosen
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,7 +98,7 @@ def main() -> None:
 
 @main.command()
 @_TARGET
-@_DEVICE
+@_choices
 @click.option(
     "--profile",
     type=click.Choice([profile.value for profile in Profile]),
@@ -91,7 +116,6 @@ def main() -> None:
 def run(  # noqa: PLR0917 -- click passes every option by name
     ctx: click.Context,
     target: str,
-    device: str,
     profile: str,
     rules: tuple[str, ...],
     seed: int,
@@ -99,6 +123,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     traces: bool,
     workers: int,
     as_json: bool,
+    choices: "Choices",
 ) -> None:
     """Run the rules on a target and say what it comes to."""
     from sevconf.judge import Setting
@@ -114,7 +139,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     catalogue = load(suite_root())
     chosen = _chosen(catalogue, rules)
     _folder(report_dir)
-    judged = resolve(target, device)
+    judged = resolve(target, choices)
     smoked = True
     try:
         try:
@@ -123,14 +148,36 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             # The rules say more on it; but such a target cannot conform.
             smoked = False
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
+            if isinstance(failure, Hung):
+                choices = replace(choices, timeout=_shorter(choices.timeout))
+                judged.close()
+                judged = resolve(target, choices)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
-        report = _run(setting, Order(target, workers, report_dir, device))
+        report = _run(setting, Order(target, workers, report_dir, choices))
     finally:
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
     code = report.exit_code()
-    ctx.exit(code if smoked or code == ExitCode.ERROR else ExitCode.NONCONFORMING)
+    if not smoked and code != ExitCode.ERROR:
+        code = ExitCode.NONCONFORMING
+        click.echo(f"{target} does not conform all the same: its smoke test failed (exit code {code})", err=True)
+    ctx.exit(code)
+
+
+def _shorter(timeout: float | None) -> float:
+    """
+    Return the limit for what hung in the smoke test: a tenth, and a second at least.
+
+    It does not conform, whatever the rules say; so no verdict on the whole rests on the shorter limit, and a run of
+    hundreds of rows ends.
+    """
+    from sevconf.subjects.python.limits import Limits
+
+    usual = Limits().wall if timeout is None else timeout
+    shorter = min(usual, max(usual / 10, 1.0))
+    click.echo(f"as it hung there, the rules give it {shorter:g} s a scenario, not {usual:g} s", err=True)
+    return shorter
 
 
 def _run(setting: "Setting", order: "Order") -> Any:
@@ -175,12 +222,12 @@ def _smoke(target: "Target") -> None:
 
 @main.command()
 @_TARGET
-@_DEVICE
-def smoke(target: str, device: str) -> None:
+@_choices
+def smoke(target: str, choices: "Choices") -> None:
     """Show that a target can be driven at all, before any rule is judged on it."""
     from sevconf.subjects.registry import resolve
 
-    judged = resolve(target, device)
+    judged = resolve(target, choices)
     try:
         _smoke(judged)
     finally:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,7 @@ from sevconf.jury.deviations import hold, load
 from sevconf.reporting.files import write_all
 from sevconf.reporting.record import RowRecord
 from sevconf.reporting.report import Report, build
+from sevconf.subjects.choices import Choices
 from sevconf.suite.sentences import bind
 
 #: The module that pytest collects.
@@ -46,12 +47,12 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a command line asks for beyond the setting: `workers` processes, 0 for this one; `device` for the target."""
+    """What a command line asks for beyond the setting: `workers` processes, 0 for this one."""
 
     target: str
     workers: int = 0
     folder: Path | None = None
-    device: str = ""
+    choices: Choices = field(default_factory=Choices)
 
 
 class _Runner:
@@ -150,7 +151,8 @@ def _arguments(setting: Setting, order: Order) -> list[str]:
     arguments += ["--strict-markers", "-p", "pytest_bdd.plugin", "-p", plugin.__name__]
     arguments += [part for name in _IDLE for part in ("-p", f"no:{name}")]
     arguments += [f"--sevconf-target={order.target}", f"--sevconf-profile={setting.profile.value}"]
-    arguments += [f"--sevconf-seed={setting.seed}", f"--sevconf-device={order.device}"]
+    arguments += [f"--sevconf-seed={setting.seed}"]
+    arguments += plugin.options(order.choices)
     if setting.rules < setting.catalogue.rules.keys():
         arguments += [f"--sevconf-rule={rule}" for rule in sorted(setting.rules)]
     if setting.traces is not None:

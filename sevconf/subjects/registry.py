@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sevconf.contract import Target
 from sevconf.errors import UsageError
+from sevconf.subjects.choices import Choices
 from sevconf.subjects.near import near
 
 if TYPE_CHECKING:
@@ -41,17 +42,16 @@ _KNOWN = "`sevconf list targets` shows what can be judged"
 _TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+", re.IGNORECASE)
 
 
-def resolve(name: str, device: str = "") -> Target:
+def resolve(name: str, choices: Choices | None = None) -> Target:
     """
-    Return the target of that name; whoever asks closes it.
-
-    `device` is what a vendor's driver of kind `device` is tried on, if not on what its class names.
+    Return the target of that name, with what was chosen beside it; whoever asks closes it.
 
     Raises:
         UsageError: there is none, or it cannot be judged.
 
     """
-    if device and (":" not in name or name.startswith(("era:", _FAULTY))):
+    choices = choices or Choices()
+    if choices.device and (":" not in name or name.startswith(("era:", _FAULTY))):
         raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
     if name in _OWN:
         from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
@@ -73,9 +73,11 @@ def resolve(name: str, device: str = "") -> Target:
     if _TO_COME.fullmatch(name):
         raise UsageError(f"the target {name!r} is not supported by this version", hint=_KNOWN)
     if ":" in name:
+        from sevconf.subjects.python.limits import Limits  # noqa: PLC0415 -- as above
         from sevconf.subjects.python.target import PythonTarget  # noqa: PLC0415 -- starts processes
 
-        return PythonTarget(name, device=device)
+        limits = None if choices.timeout is None else Limits(wall=choices.timeout)
+        return PythonTarget(name, limits=limits, device=choices.device)
     if name.endswith(".py"):
         raise UsageError(f"expected a class with the file {name}", hint=f"name it: {name}:CLASS")
     raise UsageError(f"there is no target {name!r}", hint=near(name, _OWN) or _KNOWN)

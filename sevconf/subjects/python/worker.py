@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ctypes import CDLL
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from sevconf.errors import ForeignFailure, LostContact, UsageError
@@ -129,6 +130,7 @@ def _tell_class(job: Job, speaker: Speaker) -> None:
 
 def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint, bench: Bench | None) -> None:
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
+    border.processes = _children()
     border.asked = "be imported"
     vendor = border.out(class_of, job.origin)
     if bench is None:
@@ -143,14 +145,38 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))
     for request in speaker.requests():
-        _answer(request, facets, border, speaker)
+        _answer(job, request, facets, border, speaker)
 
 
-def _answer(request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
+def _children() -> frozenset[int]:
+    """Return the processes that were started here and still run."""
+    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return frozenset(int(child) for child in listed.split())
+
+
+def _check_process(job: Job, border: Border) -> None:
+    """Fail if foreign code closed or filled its output, or leaves processes behind."""
+    try:
+        written = os.fstat(1).st_size
+    except OSError:
+        written = -1
+    how = ""
+    if written < 0 or sys.stdout.closed:
+        how = "closes its output"
+    elif written >= job.limits.output:
+        how = f"fills its output, at its limit of {job.limits.output >> 10} KiB"
+    elif _children() - border.processes:
+        how = "leaves processes behind: firmware runs on one processor"
+    if how:
+        border.fail(ForeignFailure(border.culprit, border.act, how))
+
+
+def _answer(job: Job, request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
     border.asked = request.act
     try:
         if request.facet == FAREWELL:
             border.check()
+            _check_process(job, border)
             answer: Answer | Failure = Answer(None)
         else:
             act = getattr(getattr(facets, request.facet), request.method)

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from sevconf.cli import main
 from sevconf.contract import Capability
 from sevconf.errors import ForeignFailure, UsageError
+from sevconf.subjects.choices import Choices
 from sevconf.subjects.python.target import PythonTarget
 from sevconf.subjects.qemu.machine import KINDS
 from sevconf.subjects.qemu.process import PROGRAM
@@ -121,7 +122,7 @@ def test_a_device_that_another_class_models(others: Path) -> None:
 def test_what_does_not_fit_is_refused(target: str, device: str, message: str) -> None:
     """Before anything is judged."""
     with pytest.raises(UsageError) as caught:
-        resolve(target, device).close()
+        resolve(target, Choices(device)).close()
     assert message in str(caught.value)
 
 
