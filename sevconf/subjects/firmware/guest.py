@@ -23,6 +23,7 @@ from sevconf.subjects.firmware.media import Layout, disk
 from sevconf.subjects.firmware.qemu import Qemu
 from sevconf.subjects.firmware.wire import BadFrame, Command, Record, Told, missing, take, told
 from sevconf.subjects.firmware.wire import command as wired
+from sevconf.subjects.python.limits import Limits
 
 #: Seconds between two looks at a machine that keeps silent.
 _LOOK = 0.5
@@ -35,8 +36,8 @@ CULPRIT = "core"
 
 
 def wall_limit() -> float:
-    """Return the seconds that one request may take, as for other foreign code: SEVCONF_WALL_LIMIT, or 10."""
-    return float(os.environ.get("SEVCONF_WALL_LIMIT", "10"))
+    """Return the seconds that one request may take: SEVCONF_WALL_LIMIT, or 10, as for other foreign code."""
+    return Limits().wall
 
 
 class Guest:
