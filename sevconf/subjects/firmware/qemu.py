@@ -28,6 +28,8 @@ TAIL = 12
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 _PLAIN = ("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none")
+#: Whoever asked for this process may be gone before its death could be told: then nothing is started.
+_IF_WANTED = 'test "$PPID" = "$0" && exec "$@"'
 #: A reset or a triple fault stops the machine, and leaves it to be asked.
 _ENDS = ("-action", "reboot=shutdown,shutdown=pause,panic=pause")
 
@@ -64,7 +66,8 @@ class Qemu:
         self.place = place
         self.agent, agents_end = socket.socketpair()
         self._monitor, monitors_end = socket.socketpair()
-        command = [tool("setpriv"), "--pdeathsig", "KILL", "--", binary, *_PLAIN, *_ENDS]
+        command = [tool("setpriv"), "--pdeathsig", "KILL", "--", "sh", "-c", _IF_WANTED, str(os.getpid())]
+        command += [binary, *_PLAIN, *_ENDS]
         if "-sandbox" in _help(binary):
             command += ["-sandbox", _SANDBOX]
         command += ["-chardev", f"socket,id=qmp,fd={monitors_end.fileno()}", "-mon", "chardev=qmp,mode=control"]
