@@ -7,11 +7,13 @@ command needs is imported when it runs, so that `--help` is quick.
 # ruff: noqa: PLC0415 -- see above
 
 import difflib
+import functools
 import json
 import sys
 import traceback
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from sevconf.cli_comfort import COMMANDS as COMFORT
 from sevconf.cli_comfort import rules_like, show, targets_like
 from sevconf.cli_reports import COMMANDS as REPORTS
 from sevconf.cli_reports import today
-from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
+from sevconf.errors import ForeignFailure, Hung, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from sevconf.contract import Target
     from sevconf.judge import Setting
     from sevconf.run import Order, Progress
+    from sevconf.subjects.choices import Choices
     from sevconf.suite import Catalogue
 
 
@@ -64,6 +67,35 @@ _TARGET = click.option(
     "--target", "-t", default="reference", show_default=True, shell_complete=targets_like, help="What to judge."
 )
 
+#: What a command line may choose of a target beside its name.
+_CHOICES = (
+    click.option(
+        "--device",
+        default="",
+        metavar="D",
+        help="What a driver of kind device is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="What foreign code may take a scenario.  [default: 10]",
+    ),
+)
+
+
+def _choices(command: Any) -> Any:
+    """Add the options that choose something of a target, and hand them on as one value."""
+    from sevconf.subjects.choices import Choices
+
+    @functools.wraps(command)
+    def chosen(*given: Any, device: str, timeout: float | None, **options: Any) -> Any:
+        return command(*given, choices=Choices(device, timeout), **options)
+
+    for option in reversed(_CHOICES):
+        chosen = option(chosen)
+    return chosen
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sevconf")
@@ -73,6 +105,7 @@ def main() -> None:
 
 @main.command()
 @_TARGET
+@_choices
 @click.option(
     "--profile",
     type=click.Choice([profile.value for profile in Profile]),
@@ -110,6 +143,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     as_json: bool,
     quiet: bool,
     verbose: bool,
+    choices: "Choices",
 ) -> None:
     """Run the rules on a target and say what it comes to."""
     from sevconf.deviations import load as load_deviations
@@ -128,7 +162,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     chosen = _chosen(catalogue, rules)
     _folder(report_dir)
     deviations = load_deviations(deviations_file) if deviations_file else ()
-    judged = resolve(target)
+    judged = resolve(target, choices)
     smoked = True
     try:
         try:
@@ -137,9 +171,14 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             # The rules say more on it; but such a target cannot conform.
             smoked = False
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
+            if isinstance(failure, Hung):
+                choices = replace(choices, timeout=_shorter(choices.timeout))
+                judged.close()
+                judged = resolve(target, choices)
         folder = report_dir / TRACES if report_dir else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder, traces)
-        report = _run(setting, Order(target, workers, report_dir, deviations, today()), quiet=quiet, verbose=verbose)
+        order = Order(target, workers, report_dir, choices, deviations, today())
+        report = _run(setting, order, quiet=quiet, verbose=verbose)
     finally:
         judged.close()
     if as_json:
@@ -147,7 +186,25 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     else:
         show(f"{outcome(report)}\n" if quiet else table(report))
     code = report.exit_code()
-    ctx.exit(code if smoked or code == ExitCode.ERROR else ExitCode.NONCONFORMING)
+    if not smoked and code != ExitCode.ERROR:
+        code = ExitCode.NONCONFORMING
+        click.echo(f"{target} does not conform all the same: its smoke test failed (exit code {code})", err=True)
+    ctx.exit(code)
+
+
+def _shorter(timeout: float | None) -> float:
+    """
+    Return the limit for what hung in the smoke test: a tenth, and a second at least.
+
+    It does not conform, whatever the rules say; so no verdict on the whole rests on the shorter limit, and a run of
+    hundreds of rows ends.
+    """
+    from sevconf.subjects.python.limits import Limits
+
+    usual = Limits().wall if timeout is None else timeout
+    shorter = min(usual, max(usual / 10, 1.0))
+    click.echo(f"as it hung there, the rules give it {shorter:g} s a scenario, not {usual:g} s", err=True)
+    return shorter
 
 
 class _Teller:
@@ -202,17 +259,48 @@ def _smoke(target: "Target") -> None:
 
 @main.command()
 @_TARGET
+@_choices
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a sentence.")
-def smoke(target: str, as_json: bool) -> None:
+def smoke(target: str, choices: "Choices", as_json: bool) -> None:
     """Show that a target can be driven at all, before any rule is judged on it."""
     from sevconf.subjects.registry import resolve
 
-    judged = resolve(target)
+    judged = resolve(target, choices)
     try:
         _smoke(judged)
     finally:
         judged.close()
     click.echo(json.dumps({"target": target, "passed": True}) if as_json else f"{target}: the smoke test passed")
+
+
+@main.command()
+@click.option("--core", "cores", multiple=True, metavar="T", help="A real core to hear; default: ovmf and u-boot.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+@click.pass_context
+def jury(ctx: click.Context, cores: tuple[str, ...], report_dir: Path, everything: bool) -> None:
+    """Set the reference and real cores side by side, rule by rule; exit code 1 if a difference is unexplained."""
+    from sevconf.jurors import CORES, assemble
+
+    _folder(report_dir)
+    found = assemble(cores or CORES, report_dir, everything=everything)
+    for line in found.unexplained:
+        click.echo(f"unexplained: {line}", err=True)
+    click.echo(f"{report_dir}: {len(found.rules)} rules, {len(found.findings)} known deviations of rows")
+    ctx.exit(ExitCode.NONCONFORMING if found.unexplained else ExitCode.CONFORMING)
+
+
+@main.command()
+@click.option("--core", default="ovmf", show_default=True, metavar="T", help="Whose drivers.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+def drivers(core: str, report_dir: Path, everything: bool) -> None:
+    """Look from outside at what a core's own drivers do to QEMU's devices at ExitBootServices."""
+    from sevconf.jurors import watch_drivers
+
+    _folder(report_dir)
+    for driver in watch_drivers(core, report_dir, everything=everything):
+        click.echo(f"{driver.driver}: {driver.at_exit}; {driver.state}")
 
 
 @main.command()
@@ -272,7 +360,7 @@ def sensitivity(  # noqa: PLR0917 -- click passes every option by name
 
 
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults"]))
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "devices"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, as_json: bool) -> None:
     """List what there is."""

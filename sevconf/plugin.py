@@ -24,6 +24,7 @@ from sevconf.reporting.files import TRACES, write_all
 from sevconf.reporting.forms import write_forms
 from sevconf.reporting.record import RowRecord, decode_row, encode_row
 from sevconf.reporting.report import build
+from sevconf.subjects.choices import Choices
 from sevconf.suite import Row, load
 from sevconf.suite.catalogue import row_id
 from sevconf.suite.locate import suite_root
@@ -49,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of a run."""
     group = parser.getgroup("sevconf", "conformance of UEFI, IOMMU and PCI drivers")
     group.addoption("--sevconf-target", default="reference", metavar="T", help="what to judge (default: reference)")
+    group.addoption("--sevconf-device", default="", metavar="D", help="what a driver of kind device is tried on")
     group.addoption(
         "--sevconf-profile",
         default=Profile.OVMF_SEV.value,
@@ -57,6 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--sevconf-rule", action="append", default=[], metavar="ID", help="run this rule only; repeatable")
     group.addoption("--sevconf-seed", type=int, default=0, metavar="N", help="seed of all randomness (default: 0)")
+    group.addoption(
+        "--sevconf-timeout", type=float, metavar="S", help="seconds that foreign code may take a scenario (default: 10)"
+    )
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
     group.addoption(
         "--sevconf-traces", action="store_true", help="keep every row's trace in D/traces, not only those of failures"
@@ -83,6 +88,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(gatherer, "sevconf-gatherer")
 
 
+def options(choices: Choices) -> list[str]:
+    """Return the options that tell another process of pytest what was chosen beside the target."""
+    limit = [] if choices.timeout is None else [f"--sevconf-timeout={choices.timeout}"]
+    return [f"--sevconf-device={choices.device}", *limit]
+
+
+def _choices(config: pytest.Config) -> Choices:
+    return Choices(config.getoption("sevconf_device"), config.getoption("sevconf_timeout"))
+
+
 def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
     catalogue = load(suite_root())
     modules = bind(catalogue)
@@ -97,7 +112,7 @@ def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
         raise UsageError("expected --sevconf-report-dir with --sevconf-traces, which keeps traces there")
     setting = Setting(
         catalogue=catalogue,
-        target=resolve(config.getoption("sevconf_target")),
+        target=resolve(config.getoption("sevconf_target"), _choices(config)),
         profile=Profile(config.getoption("sevconf_profile")),
         seed=config.getoption("sevconf_seed"),
         rules=frozenset(chosen or catalogue.rules),
@@ -255,8 +270,8 @@ class Gatherer:
         folder = session.config.getoption("sevconf_report_dir")
         if folder and not session.config.pluginmanager.has_plugin(RUNNER):
             report = build(self.setting.scope, self.records.values())
-            write_all(report, self.records.values(), Path(folder))
             write_forms(report, self.setting.catalogue, Path(folder))
+            write_all(report, self.records.values(), Path(folder))
 
 
 @pytest.fixture

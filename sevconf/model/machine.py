@@ -14,7 +14,7 @@ from functools import cached_property
 
 from sevconf.contract.driver import BlockDriver, KeyboardDriver, NetworkDriver, OwnDeviceDriver
 from sevconf.model.devices.intruder import Intruder
-from sevconf.model.devices.own import OwnDevice
+from sevconf.model.devices.own import OwnDevice, Stimulated
 from sevconf.model.devices.probe import PROBE, Probe
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
@@ -91,11 +91,11 @@ class ReferenceMachine:
         self.keyboard = parts.keyboard(self.recorder, self.bus)
         self.nic = parts.nic(self.recorder, self.bus)
         #: The device that a driver of kind `device` brings.
-        self.own_device = OwnDevice(self.recorder, self.bus, parts.own_device, self.own_driver_actor)
+        self.own_device: Stimulated = OwnDevice(self.recorder, self.bus, parts.own_device, self.own_driver_actor)
         #: The bus master that scenarios drive.
         self.probe = Probe(self.recorder)
         #: The functions of bus 0, in order of their numbers.
-        self.functions = (self.disk, self.keyboard, self.nic, self.probe, self.own_device)
+        self.functions: tuple[Function, ...] = (self.disk, self.keyboard, self.nic, self.probe, self.own_device)
         self._pci_ios: dict[str, PciIo] = {}
         if self.unit is not None:
             self.unit.sources.update({function.actor: source_id(n) for n, function in enumerate(self.functions)})

@@ -60,7 +60,7 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 
 def safe(text: str) -> str:
-    """Return text in which nothing is Markdown."""
+    """Return text on one line, with what Markdown would read as its own made harmless."""
     for character in "\\|<>*`[]":
         text = text.replace(character, f"\\{character}")
     return " ".join(text.split())

@@ -94,6 +94,8 @@ class Report:
     claims: tuple[ClaimReport, ...]
     suite_sha256: str
     deviations: tuple[DeviationRecord, ...] = ()
+    #: What is wrong with known deviations of real cores: entries that do not hold, or hold no more.
+    problems: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[RowRecord, ...]:
@@ -117,15 +119,16 @@ class Report:
     def exit_code(self) -> int:
         """Return the exit code of the run; what a deviation covers does not count, one that is refused does."""
         breaches = [breach for rule in self.rules if not rule.apart for breach in rule.breaches]
-        return verdict.exit_code(
+        code = verdict.exit_code(
             (row.verdict for rule in self.rules if not rule.apart for row in rule.rows if not row.deviation),
             (row.verdict for rule in self.rules if rule.apart for row in rule.rows),
             breaches=sum(not breach.deviation for breach in breaches) + len(self.refused),
         )
+        return verdict.ExitCode.NONCONFORMING if self.problems and code != verdict.ExitCode.ERROR else code
 
 
-def build(scope: Scope, records: Iterable[RowRecord]) -> Report:
-    """Put the records of a run together, in the order of the catalogue."""
+def build(scope: Scope, records: Iterable[RowRecord], problems: tuple[str, ...] = ()) -> Report:
+    """Put the records of a run together, in the order of the catalogue; `problems` are those of known deviations."""
     by_row = {record.id: record for record in records}
     every = scope.catalogue.rules
     rules = tuple(_rule(scope, every[rule], by_row) for rule in every if rule in scope.rules)
@@ -140,6 +143,7 @@ def build(scope: Scope, records: Iterable[RowRecord]) -> Report:
         rules=rules,
         claims=tuple(_claims(rules, complete=scope.rules >= every.keys())),
         suite_sha256=scope.catalogue.hash,
+        problems=problems,
     )
 
 

@@ -180,6 +180,7 @@ def outcome(report: Report) -> str:
     code = report.exit_code()
     if covered and code == 0:
         words[0] = "conforms but for its deviations"
+    known += f"; {'; '.join(report.problems)}" if report.problems else ""
     return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged}{known} (exit code {code})"
 
 

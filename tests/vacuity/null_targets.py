@@ -4,6 +4,7 @@
 from sevconf.contract import Capability
 from sevconf.contract.driver import EventHandle, Mapped, MappingToken, MemoryMap, NotifyFunction
 from sevconf.model.boot_services import Core
+from sevconf.model.drivers.copier import CopierDriver
 from sevconf.model.drivers.disk import DiskDriver
 from sevconf.model.drivers.keyboard import KeyboardDriver
 from sevconf.model.drivers.nic import NetworkDriver
@@ -79,11 +80,21 @@ class NullNetwork(NullDriver, NetworkDriver):
         return self.status, b""
 
 
+class NullOwnDriver(NullDriver, CopierDriver):
+    """Has its device copy nothing."""
+
+    def work(self) -> EfiStatus:
+        return self.status
+
+
 class NullMapping(Nothing):
     """What every IOMMU driver is asked: it gives and maps nothing."""
 
     def start(self) -> None:
         """Register for nothing."""
+
+    def set_up(self) -> None:
+        """Leave the unit alone."""
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
         return self.status, Gva(0)
@@ -251,6 +262,7 @@ def null_target(party: Party, status: EfiStatus) -> ReferenceTarget:
             driver=_with(NullDisk, status),
             keyboard_driver=_with(NullKeyboard, status),
             network_driver=_with(NullNetwork, status),
+            own_driver=_with(NullOwnDriver, status),
         ),
         Party.IOMMU_DRIVER: lambda: Parts(iommu=_with(NullSev, status), vtd=_with(NullVtd, status)),
         Party.CORE: lambda: Parts(core=_with(NullCore, status)),

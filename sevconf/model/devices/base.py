@@ -30,7 +30,7 @@ _WIDTHS = {ConfigRegister.BAR0: 4, ConfigRegister.BAR1: 4}
 class PciFunction:
     """Configuration space of a function; a subclass is told when its bus-master bit changes."""
 
-    actor: ClassVar[str]
+    actor: str
     #: Device id in configuration space.
     device_id: ClassVar[int] = 0
     #: What Attributes(Supported) tells.
