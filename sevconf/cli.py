@@ -176,17 +176,20 @@ def smoke(target: str) -> None:
 
 
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults"]))
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "images"]))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def list_(what: str, as_json: bool) -> None:
-    """List what there is."""
+def list_(what: str, file: Path | None, as_json: bool) -> None:
+    """List what there is; `images FILE` lists the UEFI images of a file."""
     import json
 
-    from sevconf.listing import LISTS
+    from sevconf.listing import LISTS, images
     from sevconf.reporting.sections import Section
     from sevconf.reporting.table import grid
 
-    headers, rows = LISTS[what]()
+    if (what == "images") != (file is not None):
+        raise UsageError("expected a file with `list images`, and with no other list")
+    headers, rows = LISTS[what]() if file is None else images(file)
     if as_json:
         click.echo(json.dumps([dict(zip(headers, row, strict=True)) for row in rows], indent=1, ensure_ascii=False))
     else:
