@@ -538,7 +538,11 @@ class Machine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What was judged: `kind` of target, SHA-256 of its code or image, package and version, tools beside it."""
+    """
+    What was judged: `kind` of target, SHA-256 of its code or image, package and version, tools beside it.
+
+    `limits` are limits of the judgement, as sentences.
+    """
 
     name: str
     kind: str
@@ -546,6 +550,7 @@ class Identity:
     package: str = ""
     version: str = ""
     tools: tuple[tuple[str, str], ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 class Target(Protocol):

@@ -131,6 +131,26 @@ class EncryptedRam:
         """Write as the host and its devices do: these bytes are plain to the host, whatever any C-bit says."""
         self.write_raw(gpa, data)
 
+    @property
+    def forms(self) -> tuple[mmap.mmap, mmap.mmap]:
+        """All of RAM raw and private, for an emulated processor; `lend` says what of them it may touch."""
+        return self._raw, self._private
+
+    def lend(self, gpa: Gpa, cbit: CBit, *, write: bool) -> None:
+        """
+        Make one form of the page at `gpa` true, for somebody who reads it, or also writes it, behind our back.
+
+        He has it until anybody else touches the page, or he borrows it in its other form.
+        """
+        page = gpa >> _PAGE_SHIFT
+        self._check(gpa, 1)
+        if cbit is CBit.SET:
+            self._freshen_private(page, page + 1)
+        else:
+            self._freshen_raw(page, page + 1)
+        if write:
+            self._flags[page] = _WRITTEN_PRIVATE if cbit is CBit.SET else _WRITTEN_RAW
+
     def cbit_changed(self, gpa: Gpa, size: int, cbit: CBit) -> None:
         """Hear that the leaf C-bit of a mapped range became this: RAM does nothing about it, a faulty one might."""
 

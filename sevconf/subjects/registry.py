@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sevconf.contract import Target
 from sevconf.errors import UsageError
+from sevconf.subjects.choices import Choices
 from sevconf.subjects.near import near
 
 if TYPE_CHECKING:
@@ -28,21 +29,35 @@ _ERAS = {
 _FOREIGN = {
     "FILE.py:CLASS": "a vendor's class (driver, iommu-driver or os-loader) in a Python file",
     "MODULE:CLASS": "a vendor's class in an importable Python module",
+    "FILE.efi": "an IOMMU driver's binary, PE32+ for x86-64",
+    "FILE.rom#NAME": "the same in a PCI option ROM; `sevconf list images FILE` shows names",
+    "FILE.fd#NAME": "the same in a firmware image",
 }
 #: What to do about a name that is none.
 _KNOWN = "`sevconf list targets` shows what can be judged"
 #: Names that are spoken for, and not built yet.
-_TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+|firmware:.+|ovmf|u-boot", re.IGNORECASE)
+_TO_COME = re.compile(r".*\.jsonl|firmware:.+|ovmf|u-boot", re.IGNORECASE)
+#: A file that holds images of UEFI, and which of them.
+_BINARY = re.compile(r"[^#]+\.(efi|rom|fd|fv|cap|bin)(#.+)?", re.IGNORECASE)
 
 
-def resolve(name: str) -> Target:
+def resolve(name: str, choices: Choices | None = None) -> Target:
     """
-    Return the target of that name; whoever asks closes it.
+    Return the target of that name, with what was chosen beside it; whoever asks closes it.
 
     Raises:
         UsageError: there is none, or it cannot be judged.
 
     """
+    choices = choices or Choices()
+    if choices.iommu:
+        from sevconf.subjects.binary.beneath import TargetOverIommu  # noqa: PLC0415 -- starts processes
+
+        return TargetOverIommu(name, choices)
+    if _BINARY.fullmatch(name):
+        from sevconf.subjects.binary.target import BinaryTarget  # noqa: PLC0415 -- starts processes
+
+        return BinaryTarget(name, choices)
     if name in _OWN:
         from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
 

@@ -20,11 +20,17 @@ class EfiStatus(IntEnum):
     BUFFER_TOO_SMALL = _ERROR | 5
     NOT_READY = _ERROR | 6
     DEVICE_ERROR = _ERROR | 7
+    WRITE_PROTECTED = _ERROR | 8
     OUT_OF_RESOURCES = _ERROR | 9
     NOT_FOUND = _ERROR | 14
     ACCESS_DENIED = _ERROR | 15
+    NO_MAPPING = _ERROR | 17
     TIMEOUT = _ERROR | 18
+    NOT_STARTED = _ERROR | 19
+    ALREADY_STARTED = _ERROR | 20
     ABORTED = _ERROR | 21
+    PROTOCOL_ERROR = _ERROR | 24
+    SECURITY_VIOLATION = _ERROR | 26
 
     @property
     def is_error(self) -> bool:

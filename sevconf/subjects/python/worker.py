@@ -23,8 +23,7 @@ from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
-from sevconf.subjects.python.load import class_of, describe
-from sevconf.subjects.python.vendors import parts
+from sevconf.subjects.python.parts import description, parts
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
 from sevconf.vocabulary import MachineKind
@@ -104,7 +103,7 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         os.register_at_fork(after_in_child=speaker.close)
         job.limits.impose(birth.size)
         if job.kind is None:
-            _tell_class(job, speaker)
+            _tell(job, speaker, birth.fingerprint)
         else:
             _serve(job, job.kind, speaker, birth.fingerprint)
     except BaseException as error:  # noqa: BLE001 -- the suite judges it; where it was told already, this comes second
@@ -113,9 +112,12 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         os._exit(MUTE)
 
 
-def _tell_class(job: Job, speaker: Speaker) -> None:
+def _tell(job: Job, speaker: Speaker, fingerprint: Fingerprint) -> None:
     try:
-        speaker.say(Answer(describe(job.origin)))
+        border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
+        speaker.say(Answer(description(job, border)))
+    except ForeignFailure as failure:
+        speaker.fail(failure)
     except UsageError as error:
         speaker.fail(error)
     except BaseException as error:  # noqa: BLE001 -- a metaclass or property of the class may raise anything
@@ -125,8 +127,7 @@ def _tell_class(job: Job, speaker: Speaker) -> None:
 def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint) -> None:
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     border.asked = "be imported"
-    vendor = border.out(class_of, job.origin)
-    facets = ReferenceFacets(ReferenceMachine(kind, job.seed, parts(vendor, job.origin, border)))
+    facets = ReferenceFacets(ReferenceMachine(kind, job.seed, parts(job, border)))
     border.trace = facets.trace
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))

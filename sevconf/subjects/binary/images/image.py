@@ -5,6 +5,7 @@ Spec: Microsoft PE Format; UEFI 2.10, 2.1.1 "UEFI Images".
 """
 
 import struct
+import uuid
 from dataclasses import dataclass
 
 from sevconf.vocabulary import PAGE_SIZE
@@ -89,6 +90,10 @@ class Image:
     def keeps_protections(self) -> bool:
         """Whether each section has pages of its own."""
         return self.alignment % PAGE_SIZE == 0
+
+    def mentions(self, guid: str) -> bool:
+        """Tell whether a GUID stands in it."""
+        return uuid.UUID(guid).bytes_le in self.memory
 
     def at(self, base: int) -> bytes:
         """Return its bytes as they have to lie at that address."""
