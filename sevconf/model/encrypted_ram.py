@@ -142,11 +142,12 @@ class EncryptedRam:
 
         He has it until anybody else touches the page, or he borrows it in its other form.
         """
-        page = gpa >> _PAGE_SHIFT
         self._check(gpa, 1)
-        if cbit is CBit.SET:
+        page = gpa >> _PAGE_SHIFT
+        flags = self._flags[page]
+        if cbit is CBit.SET and not flags & _PRIVATE_FRESH:
             self._freshen_private(page, page + 1)
-        else:
+        elif cbit is CBit.CLEAR and flags & _RAW_STALE:
             self._freshen_raw(page, page + 1)
         if write:
             self._flags[page] = _WRITTEN_PRIVATE if cbit is CBit.SET else _WRITTEN_RAW
