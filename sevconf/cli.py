@@ -7,6 +7,7 @@ command needs is imported when it runs, so that `--help` is quick.
 # ruff: noqa: PLC0415 -- see above
 
 import difflib
+import functools
 import sys
 import traceback
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sevconf.contract import Target
     from sevconf.judge import Setting
     from sevconf.run import Order, Progress
+    from sevconf.subjects.choices import Choices
     from sevconf.suite import Catalogue
 
 
@@ -58,6 +60,27 @@ def _complain(word: str, error: object, code: int) -> int:
 _TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
 
 
+def _choices(command: Any) -> Any:
+    """Add the options that say what lies beneath a target, and hand them on as one value."""
+    from sevconf.subjects.choices import Choices
+
+    @functools.wraps(command)
+    def chosen(
+        *given: Any, iommu: str, era: str, beneath: tuple[str, ...], pcd: tuple[str, ...], **options: Any
+    ) -> Any:
+        return command(*given, choices=Choices(iommu, era, beneath, pcd), **options)
+
+    default = Choices()
+    for option in (
+        click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD of a binary's build."),
+        click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
+        click.option("--era", default=default.era, show_default=True, help="Firmware era of a binary's platform."),
+        click.option("--iommu", default="", metavar="IMAGE", help="Put this binary IOMMU driver beneath the target."),
+    ):
+        chosen = option(chosen)
+    return chosen
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sevconf")
 def main() -> None:
@@ -66,6 +89,7 @@ def main() -> None:
 
 @main.command()
 @_TARGET
+@_choices
 @click.option(
     "--profile",
     type=click.Choice([profile.value for profile in Profile]),
@@ -90,6 +114,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     traces: bool,
     workers: int,
     as_json: bool,
+    choices: "Choices",
 ) -> None:
     """Run the rules on a target and say what it comes to."""
     from sevconf.judge import Setting
@@ -105,7 +130,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     catalogue = load(suite_root())
     chosen = _chosen(catalogue, rules)
     _folder(report_dir)
-    judged = resolve(target)
+    judged = resolve(target, choices)
     smoked = True
     try:
         try:
@@ -116,7 +141,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
-        report = _run(setting, Order(target, workers, report_dir))
+        report = _run(setting, Order(target, workers, report_dir, choices))
     finally:
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
@@ -163,11 +188,12 @@ def _smoke(target: "Target") -> None:
 
 @main.command()
 @_TARGET
-def smoke(target: str) -> None:
+@_choices
+def smoke(target: str, choices: "Choices") -> None:
     """Show that a target can be driven at all, before any rule is judged on it."""
     from sevconf.subjects.registry import resolve
 
-    judged = resolve(target)
+    judged = resolve(target, choices)
     try:
         _smoke(judged)
     finally:

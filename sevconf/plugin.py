@@ -23,6 +23,7 @@ from sevconf.monitors import Breach
 from sevconf.reporting.files import write_all
 from sevconf.reporting.record import RowRecord, decode_row, encode_row
 from sevconf.reporting.report import build
+from sevconf.subjects.choices import Choices
 from sevconf.suite import Row, load
 from sevconf.suite.catalogue import row_id
 from sevconf.suite.locate import suite_root
@@ -57,6 +58,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sevconf-rule", action="append", default=[], metavar="ID", help="run this rule only; repeatable")
     group.addoption("--sevconf-seed", type=int, default=0, metavar="N", help="seed of all randomness (default: 0)")
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
+    group.addoption("--sevconf-iommu", default="", help="binary IOMMU driver beneath the target")
+    group.addoption("--sevconf-era", default=Choices().era, help="firmware era of a binary's platform")
+    group.addoption("--sevconf-with", action="append", default=[], help="image to start before a binary; repeatable")
+    group.addoption("--sevconf-pcd", action="append", default=[], help="TOKEN=VALUE of a binary's build; repeatable")
     group.addoption("--sevconf-traces", action="store_true", help="keep the trace of every row in D/traces")
 
 
@@ -80,6 +85,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(gatherer, "sevconf-gatherer")
 
 
+def options(choices: Choices) -> list[str]:
+    """Return the options that tell another process of pytest what was chosen beside the target."""
+    single = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}"]
+    return [*single, *(f"--sevconf-with={i}" for i in choices.beneath), *(f"--sevconf-pcd={p}" for p in choices.pcd)]
+
+
+def _choices(config: pytest.Config) -> Choices:
+    return Choices(
+        config.getoption("sevconf_iommu"),
+        config.getoption("sevconf_era"),
+        tuple(config.getoption("sevconf_with")),
+        tuple(config.getoption("sevconf_pcd")),
+    )
+
+
 def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
     catalogue = load(suite_root())
     modules = bind(catalogue)
@@ -94,7 +114,7 @@ def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
         raise UsageError("expected --sevconf-report-dir with --sevconf-traces, which keeps traces there")
     setting = Setting(
         catalogue=catalogue,
-        target=resolve(config.getoption("sevconf_target")),
+        target=resolve(config.getoption("sevconf_target"), _choices(config)),
         profile=Profile(config.getoption("sevconf_profile")),
         seed=config.getoption("sevconf_seed"),
         rules=frozenset(chosen or catalogue.rules),

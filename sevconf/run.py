@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -23,6 +23,7 @@ from sevconf.judge import Setting
 from sevconf.reporting.files import write_all
 from sevconf.reporting.record import RowRecord
 from sevconf.reporting.report import Report, build
+from sevconf.subjects.choices import Choices
 from sevconf.suite.sentences import bind
 
 #: The module that pytest collects.
@@ -49,6 +50,7 @@ class Order:
     target: str
     workers: int = 0
     folder: Path | None = None
+    choices: Choices = field(default_factory=Choices)
 
 
 class _Runner:
@@ -146,6 +148,7 @@ def _arguments(setting: Setting, order: Order) -> list[str]:
     arguments += [part for name in _IDLE for part in ("-p", f"no:{name}")]
     arguments += [f"--sevconf-target={order.target}", f"--sevconf-profile={setting.profile.value}"]
     arguments += [f"--sevconf-seed={setting.seed}"]
+    arguments += plugin.options(order.choices)
     if setting.rules < setting.catalogue.rules.keys():
         arguments += [f"--sevconf-rule={rule}" for rule in sorted(setting.rules)]
     if setting.traces is not None:

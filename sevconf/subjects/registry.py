@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sevconf.contract import Target
@@ -53,7 +54,7 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
     if choices.iommu:
         from sevconf.subjects.binary.beneath import TargetOverIommu  # noqa: PLC0415 -- starts processes
 
-        return TargetOverIommu(name, choices)
+        return TargetOverIommu(resolve(name, replace(choices, iommu="")), choices)
     if _BINARY.fullmatch(name):
         from sevconf.subjects.binary.target import BinaryTarget  # noqa: PLC0415 -- starts processes
 

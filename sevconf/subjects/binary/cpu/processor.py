@@ -34,8 +34,8 @@ from sevconf.vocabulary import PAGE_SIZE, CBit, Gpa, Gva
 RAW = 1 << 40
 #: Long mode with paging and write protection, as firmware leaves it.
 CR0 = 0x8001_0033
-#: Instructions that one entry of the processor may take: some seconds of real time.
-BUDGET = 50_000_000
+#: Instructions that one entry of the processor may take: a fraction of a second.
+BUDGET = 10_000_000
 #: Instructions that the platform answers, by their bytes.
 ANSWERED = {b"\x0f\x32": "RDMSR", b"\x0f\x30": "WRMSR", b"\x0f\x31": "RDTSC", b"\x0f\x01\xf9": "RDTSCP"}
 LENGTHS = {name: len(pattern) for pattern, name in ANSWERED.items()}
