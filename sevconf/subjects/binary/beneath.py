@@ -36,13 +36,9 @@ class TargetOverIommu:
         self._limits = Limits()
         self._unpacked: Unpacked | None = None
         try:
-            if upper.parties == {Party.IOMMU_DRIVER}:
-                raise UsageError(f"{upper.identity.name} is an IOMMU driver itself", hint="leave --iommu out")
-            self._unpacked = _readable(choices)
-            culprit = self._unpacked.origin.culprit
-            self._origin = (
-                upper.origin if isinstance(upper, PythonTarget) else ModelOrigin(upper.identity.name, culprit)
-            )
+            self._unpacked = _readable(upper, choices)
+            model = ModelOrigin(upper.identity.name, self._unpacked.origin.culprit)
+            self._origin = upper.origin if isinstance(upper, PythonTarget) else model
         except BaseException:
             self.close()
             raise

@@ -22,7 +22,7 @@ _PE32, _PE32_PLUS = 0x10B, 0x20B
 _EXECUTE, _WRITE = 1 << 29, 1 << 31
 _ABSOLUTE, _DIR64 = 0, 10
 _RELOCATIONS = "IMAGE_DIRECTORY_ENTRY_BASERELOC"
-_IMPORTS = 1
+_IMPORTS = "IMAGE_DIRECTORY_ENTRY_IMPORT"
 
 
 class BadImage(Exception):
@@ -89,7 +89,8 @@ def image(data: bytes, name: str) -> Image:
     if pe.FILE_HEADER.NumberOfSections != len(pe.sections) or len(pe.sections) > MOST_SECTIONS:
         count = pe.FILE_HEADER.NumberOfSections
         raise BadImage(f"expected at most {MOST_SECTIONS} sections that lie in the file, not {count}")
-    if len(head.DATA_DIRECTORY) > _IMPORTS and head.DATA_DIRECTORY[_IMPORTS].Size:
+    pe.parse_data_directories([pefile.DIRECTORY_ENTRY[_RELOCATIONS], pefile.DIRECTORY_ENTRY[_IMPORTS]])
+    if getattr(pe, "DIRECTORY_ENTRY_IMPORT", ()):
         raise BadImage("it imports from other images, which an image of UEFI does not")
     memory = bytearray(head.SizeOfImage)
     header = data[: min(head.SizeOfHeaders, head.SizeOfImage)]
@@ -132,7 +133,6 @@ def _sections(pe: Any, data: bytes, memory: bytearray, header: int) -> Iterator[
 
 
 def _relocations(pe: Any, size: int) -> Iterator[int]:
-    pe.parse_data_directories([pefile.DIRECTORY_ENTRY[_RELOCATIONS]])
     for block in getattr(pe, "DIRECTORY_ENTRY_BASERELOC", ()):
         for entry in block.entries:
             if entry.type == _ABSOLUTE:
