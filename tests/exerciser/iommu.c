@@ -17,6 +17,11 @@
 #define OUT_OF_RESOURCES ERROR(9)
 #define TPL_CALLBACK 8
 #define TPL_NOTIFY 16
+#ifdef FAULT_TEARS_DOWN_AT_ONCE
+#define HANDLER_TPL TPL_NOTIFY
+#else
+#define HANDLER_TPL TPL_CALLBACK
+#endif
 #define EVT_NOTIFY_SIGNAL 0x200
 #define EVT_SIGNAL_EXIT_BOOT_SERVICES 0x201
 #define ANY_PAGES 0
@@ -59,13 +64,17 @@ static int closed;
 void *memset(void *to, int value, u64 count)
 {
     void *at = to;
-    __asm__ volatile("rep stosb" : "+D"(at), "+c"(count) : "a"(value) : "memory");
+    u64 words = count / 8, rest = count % 8, pattern = (value & 255) * 0x0101010101010101ull;
+    __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(pattern) : "memory");
+    __asm__ volatile("rep stosb" : "+D"(at), "+c"(rest) : "a"(pattern) : "memory");
     return to;
 }
 
 static void copy(u64 to, u64 from, u64 count)
 {
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+    u64 words = count / 8, rest = count % 8;
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(rest) : : "memory");
 }
 
 static void zero(u64 at, u64 pages)
@@ -284,7 +293,7 @@ u64 API efi_main(void *image, system_table *system)
     last_table = next_table + TABLES * PAGE;
     status = CALL(CREATE_EVENT, create_event)(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, tear_down, 0, &deferred);
     if (status) return status;
-    status = CALL(CREATE_EVENT, create_event)(EVT_SIGNAL_EXIT_BOOT_SERVICES, TPL_CALLBACK, on_exit, 0, &event);
+    status = CALL(CREATE_EVENT, create_event)(EVT_SIGNAL_EXIT_BOOT_SERVICES, HANDLER_TPL, on_exit, 0, &event);
     if (status) return status;
     interface.revision = 0x10000;
     interface.member[0] = set_attribute;

@@ -27,7 +27,6 @@ from sevconf.subjects.python.limits import Limits
 from sevconf.subjects.python.line import Request
 from sevconf.subjects.python.nursery import Nursery
 from sevconf.subjects.python.remote import Conversation, RemoteMachine
-from sevconf.subjects.python.roles import OWN_CHOICES
 from sevconf.vocabulary import PROTOCOL_NAMES, MachineKind, Party, Revision
 
 #: What a report names beside the binary.
@@ -95,7 +94,7 @@ class BinaryTarget:
 
     revision = Revision.UEFI_2_7
     parties = frozenset({Party.IOMMU_DRIVER})
-    capabilities = frozenset(Capability) - OWN_CHOICES
+    capabilities = frozenset(Capability)
 
     def __init__(self, name: str, choices: Choices, *, limits: Limits | None = None) -> None:
         self._place = place_of(name)

@@ -14,7 +14,7 @@ MUTE = 75
 #: The facet of the last request: it asks whether the suite's code in the worker is still what it was.
 FAREWELL = "farewell"
 #: Facets whose acts may let foreign code run; the others act on the machine alone.
-FOREIGN_FACETS = frozenset({"core", "dma", "driver", "keyboard", "network", "loader", FAREWELL})
+FOREIGN_FACETS = frozenset({"core", "dma", "driver", "keyboard", "network", "loader", "setup", FAREWELL})
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from sevconf.subjects.python.job import FAREWELL, FOREIGN_FACETS, MUTE, Job
 from sevconf.subjects.python.line import Answer, Failure, Inbox, LineError, Request, drain, gulp, packed
 from sevconf.subjects.python.nursery import Nursery, ended, wait
 from sevconf.trace import Entry, Trace, party_of
-from sevconf.vocabulary import Tpl
+from sevconf.vocabulary import Party, Tpl
 
 #: Seconds between two looks at the trace of a worker that is busy.
 GLANCE = 0.005
@@ -248,7 +248,8 @@ class RemoteMachine:
 
     def __init__(self, nursery: Nursery, job: Job) -> None:
         self._conversation = Conversation(nursery, job)
-        self.setup: SetupFacet = NoSetup()
+        chooses = job.origin.culprit.startswith(f"{Party.IOMMU_DRIVER.value}:") and job.iommu is None
+        self.setup: SetupFacet = cast("SetupFacet", self._facet("setup")) if chooses else NoSetup()
         self._conversation.answer(Request("driver", "", {}, "be imported"))
 
     @property

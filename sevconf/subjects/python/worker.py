@@ -23,6 +23,7 @@ from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
+from sevconf.subjects.python.foreign_iommu import ForeignIommuSetup
 from sevconf.subjects.python.parts import description, parts
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
@@ -128,6 +129,7 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     border.asked = "be imported"
     facets = ReferenceFacets(ReferenceMachine(kind, job.seed, parts(job, border)))
+    facets.setup = ForeignIommuSetup(facets.reference)
     border.trace = facets.trace
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))
