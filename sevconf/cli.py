@@ -6,6 +6,7 @@ command needs is imported when it runs, so that `--help` is quick.
 """
 # ruff: noqa: PLC0415 -- see above
 
+import dataclasses
 import difflib
 import functools
 import json
@@ -81,6 +82,10 @@ _CHOICES = (
         metavar="SECONDS",
         help="What foreign code may take a scenario.  [default: 10]",
     ),
+    click.option("--iommu", default="", metavar="IMAGE", help="Put this binary IOMMU driver beneath the target."),
+    click.option("--era", default="edk2-202211", show_default=True, help="Firmware era of a binary's platform."),
+    click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
+    click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD in a binary's build."),
 )
 
 
@@ -89,8 +94,9 @@ def _choices(command: Any) -> Any:
     from sevconf.subjects.choices import Choices
 
     @functools.wraps(command)
-    def chosen(*given: Any, device: str, timeout: float | None, **options: Any) -> Any:
-        return command(*given, choices=Choices(device, timeout), **options)
+    def chosen(*given: Any, **options: Any) -> Any:
+        choices = Choices(**{field.name: options.pop(field.name) for field in dataclasses.fields(Choices)})
+        return command(*given, choices=choices, **options)
 
     for option in reversed(_CHOICES):
         chosen = option(chosen)
@@ -360,15 +366,18 @@ def sensitivity(  # noqa: PLR0917 -- click passes every option by name
 
 
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "devices"]))
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "devices", "images"]))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def list_(what: str, as_json: bool) -> None:
-    """List what there is."""
-    from sevconf.listing import LISTS
+def list_(what: str, file: Path | None, as_json: bool) -> None:
+    """List what there is; `images FILE` lists the UEFI images of a file."""
+    from sevconf.listing import LISTS, images
     from sevconf.reporting.sections import Section
     from sevconf.reporting.table import grid
 
-    headers, rows = LISTS[what]()
+    if (what == "images") != (file is not None):
+        raise UsageError("expected a file with `list images`, and with no other list")
+    headers, rows = LISTS[what]() if file is None else images(file)
     if as_json:
         click.echo(json.dumps([dict(zip(headers, row, strict=True)) for row in rows], indent=1, ensure_ascii=False))
     else:
@@ -381,8 +390,6 @@ def list_(what: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def explain(rule: str, as_json: bool) -> None:
     """Say all that is known of one rule: its clause, how it is observed, what breaks it, how to mend that."""
-    import dataclasses
-
     from sevconf.explain import explained, told
     from sevconf.suite import load
     from sevconf.suite.locate import suite_root

@@ -1,6 +1,7 @@
 """What `sevconf list` lists: headers and rows, where a cell is a word or a tuple of words."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 from sevconf.claims import CLAIMS
@@ -77,6 +78,17 @@ def faults() -> Listing:
         for _, fault in sorted(CATALOGUE.items())
     )
     return ("fault", "bug", "party", "caught by", "also", "upstream", "fixed in"), rows
+
+
+def images(file: Path) -> Listing:
+    """List the UEFI images of a file."""
+    from sevconf.subjects.binary.images.files import images_of  # noqa: PLC0415 -- only this list needs it
+
+    rows = tuple(
+        (found.number, found.name, found.guid, found.form, found.machine, found.subsystem, found.size)
+        for found in images_of(file)
+    )
+    return ("#", "name", "guid", "form", "machine", "subsystem", "bytes"), rows
 
 
 def devices() -> Listing:

@@ -63,6 +63,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sevconf-timeout", type=float, metavar="S", help="seconds that foreign code may take a scenario (default: 10)"
     )
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
+    group.addoption("--sevconf-iommu", default="", help="binary IOMMU driver beneath the target")
+    group.addoption("--sevconf-era", default=Choices().era, help="firmware era of a binary's platform")
+    group.addoption("--sevconf-with", action="append", default=[], help="image to start before a binary; repeatable")
+    group.addoption("--sevconf-pcd", action="append", default=[], help="TOKEN=VALUE of a binary's build; repeatable")
     group.addoption(
         "--sevconf-traces", action="store_true", help="keep every row's trace in D/traces, not only those of failures"
     )
@@ -91,11 +95,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def options(choices: Choices) -> list[str]:
     """Return the options that tell another process of pytest what was chosen beside the target."""
     limit = [] if choices.timeout is None else [f"--sevconf-timeout={choices.timeout}"]
-    return [f"--sevconf-device={choices.device}", *limit]
+    binaries = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}"]
+    binaries += [f"--sevconf-with={image}" for image in choices.beneath]
+    binaries += [f"--sevconf-pcd={value}" for value in choices.pcd]
+    return [f"--sevconf-device={choices.device}", *limit, *binaries]
 
 
 def _choices(config: pytest.Config) -> Choices:
-    return Choices(config.getoption("sevconf_device"), config.getoption("sevconf_timeout"))
+    return Choices(
+        device=config.getoption("sevconf_device"),
+        timeout=config.getoption("sevconf_timeout"),
+        iommu=config.getoption("sevconf_iommu"),
+        era=config.getoption("sevconf_era"),
+        beneath=tuple(config.getoption("sevconf_with")),
+        pcd=tuple(config.getoption("sevconf_pcd")),
+    )
 
 
 def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:

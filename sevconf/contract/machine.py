@@ -588,7 +588,11 @@ class Machine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What was judged: `kind` of target, SHA-256 of its code or image, package and version, tools beside it."""
+    """
+    What was judged: `kind` of target, SHA-256 of its code or image, package and version, tools beside it.
+
+    `limits` are limits of the judgement, as sentences.
+    """
 
     name: str
     kind: str
@@ -596,6 +600,7 @@ class Identity:
     package: str = ""
     version: str = ""
     tools: tuple[tuple[str, str], ...] = ()
+    limits: tuple[str, ...] = ()
 
     @property
     def repeats(self) -> bool:

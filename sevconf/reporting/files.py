@@ -190,7 +190,7 @@ def _report(fields: Mapping[str, Any]) -> Report:
     return Report(
         suite_version=fields["suite_version"],
         rule_set_version=fields["rule_set_version"],
-        target=Identity(**{**target, "tools": tuple(target["tools"].items())}),
+        target=Identity(**{**target, "tools": tuple(target["tools"].items()), "limits": tuple(target["limits"])}),
         revision=revision,
         profile=fields["profile"],
         seed=fields["seed"],

@@ -46,6 +46,7 @@ def head(report: Report) -> tuple[tuple[str, str], ...]:
         ("suite", f"sevconf {report.suite_version}, rules {report.rule_set_version}, sha256 {report.suite_sha256}"),
         *((("rules", f"only {', '.join(report.selection)}"),) if report.selection else ()),
         *(("tool", f"{name} {version}") for name, version in target.tools),
+        *(("limit", limit) for limit in target.limits),
     )
 
 

@@ -10,7 +10,14 @@ class Choices:
 
     `device` is what a driver of kind `device` is tried on, if not on what its class names; `timeout` is how many
     seconds foreign code may take a scenario, None the usual limit.
+
+    `iommu` is a binary IOMMU driver in the reference's place, `era` the firmware era of the platform that binaries see,
+    `beneath` images that are started before the binary, `pcd` values as `TOKEN=VALUE`.
     """
 
     device: str = ""
     timeout: float | None = None
+    iommu: str = ""
+    era: str = "edk2-202211"
+    beneath: tuple[str, ...] = ()
+    pcd: tuple[str, ...] = ()

@@ -168,7 +168,8 @@ class ReferenceTarget:
         self.name = name
         self.revision = revision
         self.parties = parties
-        self._parts = parts or Parts()
+        #: What its machines are built from.
+        self.parts = parts or Parts()
 
     @cached_property
     def identity(self) -> Identity:
@@ -178,7 +179,7 @@ class ReferenceTarget:
 
     def open(self, kind: MachineKind, seed: int) -> ReferenceFacets:
         """Return a fresh machine."""
-        return ReferenceFacets(ReferenceMachine(kind, seed, self._parts))
+        return ReferenceFacets(ReferenceMachine(kind, seed, self.parts))
 
     def close(self) -> None:
         """Nothing is shared."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sevconf.contract import Target
@@ -35,11 +36,16 @@ _FIRMWARE = {
 _FOREIGN = {
     "FILE.py:CLASS": "a vendor's class (driver, iommu-driver or os-loader) in a Python file",
     "MODULE:CLASS": "a vendor's class in an importable Python module",
+    "FILE.efi": "an IOMMU driver's binary, PE32+ for x86-64",
+    "FILE.rom#NAME": "the same in a PCI option ROM; `sevconf list images FILE` shows names",
+    "FILE.fd#NAME": "the same in a firmware image",
 }
 #: What to do about a name that is none.
 _KNOWN = "`sevconf list targets` shows what can be judged"
 #: Names that are spoken for, and not built yet.
-_TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+", re.IGNORECASE)
+_TO_COME = re.compile(r".*\.jsonl", re.IGNORECASE)
+#: A file that holds images of UEFI, and which of them.
+_BINARY = re.compile(r"[^#,]+\.(efi|rom|fd|fv|cap)(#.+)?", re.IGNORECASE)
 
 
 def resolve(name: str, choices: Choices | None = None) -> Target:
@@ -53,6 +59,14 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
     choices = choices or Choices()
     if choices.device and (":" not in name or name.startswith(("era:", _FAULTY))):
         raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
+    if choices.iommu:
+        from sevconf.subjects.binary.beneath import TargetOverIommu  # noqa: PLC0415 -- starts processes
+
+        return TargetOverIommu(resolve(name, replace(choices, iommu="")), choices)
+    if _BINARY.fullmatch(name):
+        from sevconf.subjects.binary.target import BinaryTarget  # noqa: PLC0415 -- starts processes
+
+        return BinaryTarget(name, choices)
     if name in _OWN:
         from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
 

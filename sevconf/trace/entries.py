@@ -183,6 +183,13 @@ class GuestAccess(Entry):
 
 
 @dataclass(frozen=True, slots=True)
+class InstructionAccess(GuestAccess):
+    """Such an access of a binary; `at` names the first of the instructions that made it, by image and offset."""
+
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dma(Entry):
     """A device read or wrote `length` bytes at DeviceAddress `address`."""
 

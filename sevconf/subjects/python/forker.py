@@ -30,6 +30,7 @@ from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.guarded import methods
 from sevconf.subjects.python.job import MUTE, READY, Job
 from sevconf.subjects.python.limits import address_space
+from sevconf.subjects.python.parts import prepare
 from sevconf.subjects.python.worker import Birth, live, prctl
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.vocabulary import MachineKind
@@ -98,6 +99,8 @@ class Forker:
             self._control.send(pickle.dumps(answer))
 
     def _fork(self, job: Job, descriptors: list[int]) -> int:
+        if job.binaries:
+            prepare(job.binaries)
         worker = os.fork()
         if worker == 0:
             try:

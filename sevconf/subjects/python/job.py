@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from sevconf.subjects.binary.origin import BinaryOrigin, ModelOrigin
 from sevconf.subjects.python.limits import Limits
 from sevconf.subjects.python.load import Origin
 from sevconf.vocabulary import MachineKind
@@ -21,14 +22,21 @@ FOREIGN_FACETS = frozenset(
 @dataclass(frozen=True, slots=True)
 class Job:
     """
-    What a worker is for: a machine of that kind and seed, or (kind None) to tell what is known of the class.
+    What a worker is for: a machine of that kind and seed, or (kind None) to tell what is known of its subject.
 
     `device` is what a driver of kind `device` is tried on, if not on what its class names: one of QEMU's
     (`qemu:MODEL[,option=value…]`), or a class that models one (`FILE.py:CLASS`, `MODULE:CLASS`).
+    `iommu` is the binary IOMMU driver beneath it, if it is not the reference's.
     """
 
-    origin: Origin
+    origin: Origin | BinaryOrigin | ModelOrigin
     kind: MachineKind | None = None
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     device: str = ""
+    iommu: BinaryOrigin | None = None
+
+    @property
+    def binaries(self) -> tuple[BinaryOrigin, ...]:
+        """What a worker has to have read before it starts."""
+        return tuple(part for part in (self.origin, self.iommu) if isinstance(part, BinaryOrigin))

@@ -28,7 +28,7 @@ KINDS: dict[DeviceKind, DriverKind] = {
     "keyboard": DriverKind(KeyboardDriver, "keyboard_driver", frozenset({Capability.KEYBOARD_DRIVER})),
 }
 
-#: What no foreign driver has: choices that are its own.
+#: What no foreign driver of a device has, nor whatever runs over a foreign IOMMU driver: choices that are its own.
 OWN_CHOICES = frozenset({Capability.HANDLER_TPL, Capability.KEYBOARD_TRANSFERS})
 
 

@@ -10,7 +10,7 @@ from sevconf.errors import ForeignFailure, Unsupported, UsageError
 from sevconf.subjects.python.job import Job
 from sevconf.subjects.python.limits import Limits
 from sevconf.subjects.python.line import Request
-from sevconf.subjects.python.load import Description, origin_of
+from sevconf.subjects.python.load import Description, Origin, origin_of
 from sevconf.subjects.python.nursery import Nursery
 from sevconf.subjects.python.remote import Conversation, RemoteMachine
 from sevconf.subjects.python.roles import OWN_CHOICES, capabilities_of
@@ -64,6 +64,11 @@ class PythonTarget:
         if not isinstance(description, Description):
             raise UsageError(f"{self._origin.name} cannot be imported: it answers for its worker")
         return description
+
+    @property
+    def origin(self) -> Origin:
+        """Where the class is."""
+        return self._origin
 
     @property
     def parties(self) -> frozenset[Party]:

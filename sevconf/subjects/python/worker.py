@@ -24,9 +24,8 @@ from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
-from sevconf.subjects.python.load import class_of, describe, origin_of
 from sevconf.subjects.python.own_levels import OwnLevelSetup
-from sevconf.subjects.python.vendors import parts
+from sevconf.subjects.python.parts import description, parts
 from sevconf.subjects.qemu.bench import Bench
 from sevconf.subjects.qemu.machine import QemuMachine
 from sevconf.subjects.qemu.models import is_qemu, order
@@ -110,7 +109,7 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         bench = Bench([order(job.device)]) if job.kind and is_qemu(job.device) else None  # QEMU is under no limits
         job.limits.impose(birth.size)
         if job.kind is None:
-            _tell_class(job, speaker)
+            _tell(job, speaker, birth.fingerprint)
         else:
             _serve(job, job.kind, speaker, birth.fingerprint, bench)
     except BaseException as error:  # noqa: BLE001 -- the suite judges it; where it was told already, this comes second
@@ -119,9 +118,12 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         os._exit(MUTE)
 
 
-def _tell_class(job: Job, speaker: Speaker) -> None:
+def _tell(job: Job, speaker: Speaker, fingerprint: Fingerprint) -> None:
+    border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     try:
-        speaker.say(Answer(describe(job.origin, job.device)))
+        speaker.say(Answer(description(job, border)))
+    except ForeignFailure:
+        return  # told at the border
     except UsageError as error:
         speaker.fail(error)
     except BaseException as error:  # noqa: BLE001 -- a metaclass or property of the class may raise anything
@@ -132,12 +134,8 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     border.processes = _children()
     border.asked = "be imported"
-    vendor = border.out(class_of, job.origin)
-    if bench is None:
-        model = border.out(class_of, origin_of(job.device)) if job.device else None
-        machine = ReferenceMachine(kind, job.seed, parts(vendor, job.origin, border, model))
-    else:
-        machine = QemuMachine(kind, job.seed, bench, parts(vendor, job.origin, border))
+    found = parts(job, border)
+    machine = ReferenceMachine(kind, job.seed, found) if bench is None else QemuMachine(kind, job.seed, bench, found)
     facets = ReferenceFacets(machine)
     if job.origin.role == Party.IOMMU_DRIVER.value:
         facets.setup = OwnLevelSetup(facets.reference)

@@ -1,0 +1,1 @@
+"""An emulated processor (Unicorn) on the reference machine's RAM, page tables and TLB."""
