@@ -1,0 +1,145 @@
+"""
+One run along given choices, in a process of its own that is a copy of the machine as it stands at the hand-over.
+
+The copy is made by fork(2): so every object is as it was, a foreign driver's too, and whatever a run does to it, or to
+its process, is gone with it. A run that hangs is killed, and that is its result.
+"""
+
+import gc
+import os
+import pickle
+import select
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sevconf.errors import ForeignFailure, SevconfError
+from sevconf.explore.machine import ExploredMachine, seats
+from sevconf.explore.plan import Plan
+from sevconf.explore.properties import Violation, violations
+from sevconf.explore.scheduler import AtChoice, Redundant, Scheduler
+from sevconf.explore.state import digest, footprints
+from sevconf.trace.codec import encode
+from sevconf.vocabulary import EfiStatus
+
+#: Seconds that a run may take before it counts as hung.
+PATIENCE = 20.0
+
+#: What notifications of each event have been seen to have to do with.
+Touches = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    Where a run has come to.
+
+    `options` are the ways to go on, none at its end. `state` is the digest of a state, or None if no other may be taken
+    for it. `failure` says what foreign code did instead of going on; `redundant` that the run is tried elsewhere.
+    """
+
+    choices: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    state: str | None = None
+    violations: tuple[Violation, ...] = ()
+    touches: Touches = field(default_factory=dict)
+    failure: str = ""
+    redundant: bool = False
+    #: The choices that were made, in words: who ran at which level, and which device made a step.
+    trace: tuple[str, ...] = ()
+
+
+class Stage:
+    """A plan's machine as it stands when the OS loader takes over; made once, and copied for each run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.scheduler = Scheduler((), {}, {}, plan.steps, plan.reduced)
+        self.machine = ExploredMachine(plan, seats(plan), self.scheduler)
+        self.machine.set_up()
+        self.since = len(self.machine.trace)
+        gc.collect()
+        gc.freeze()
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Who made each event, by the event's name."""
+        return {event.name: event.owner for event in self.machine.events._events.values()}  # noqa: SLF001
+
+    def play(self, choices: Sequence[str], touches: Touches, *, traced: bool = False) -> Outcome:
+        """Play one run in a copy of the machine."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            self._in_copy(writing, tuple(choices), touches, traced=traced)
+        os.close(writing)
+        try:
+            return self._result(reading, child, tuple(choices))
+        finally:
+            os.close(reading)
+
+    def _in_copy(self, writing: int, choices: tuple[str, ...], touches: Touches, *, traced: bool) -> None:
+        try:
+            result: Outcome | BaseException
+            try:
+                result = self._run(choices, touches, traced=traced)
+            except Exception as error:  # noqa: BLE001 -- told to whoever started the run
+                result = error
+            with os.fdopen(writing, "wb") as pipe:
+                pipe.write(_packed(result))
+            os._exit(0)
+        finally:
+            os._exit(1)
+
+    def _result(self, reading: int, child: int, choices: tuple[str, ...]) -> Outcome:
+        packed = b""
+        end = time.monotonic() + PATIENCE
+        while select.select([reading], [], [], max(end - time.monotonic(), 0))[0]:
+            if not (more := os.read(reading, 1 << 16)):
+                break
+            packed += more
+        else:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return Outcome(choices, failure=f"a handler does not return within {PATIENCE:.0f} s")
+        _, status = os.waitpid(child, 0)
+        if not packed or os.waitstatus_to_exitcode(status) != 0:
+            return Outcome(choices, failure="a handler ended its process")
+        result = pickle.loads(packed)  # noqa: S301 -- written by our own copy
+        if isinstance(result, Outcome):
+            return result
+        raise result
+
+    def _run(self, choices: tuple[str, ...], touches: Touches, *, traced: bool) -> Outcome:
+        scheduler, machine = self.scheduler, self.machine
+        scheduler.choices, scheduler.touches = choices, touches
+        options: tuple[str, ...] = ()
+        status: EfiStatus | None = None
+        try:
+            status = EfiStatus(machine.hand_over())
+        except AtChoice as at:
+            options = at.options
+        except Redundant:
+            return Outcome(choices, redundant=True)
+        except ForeignFailure as failure:
+            return Outcome(choices, failure=str(failure))
+        found = violations(machine, status)
+        state = None
+        if options and machine.events.late and not scheduler.depth:
+            state = digest(machine, self.since, (violation.rule for violation in found))
+        return Outcome(
+            choices,
+            options,
+            state,
+            found,
+            footprints(machine.trace, self.since),
+            trace=tuple(encode(machine.trace, self.plan.iommu)) if traced else (),
+        )
+
+
+def _packed(result: Outcome | BaseException) -> bytes:
+    if not isinstance(result, Outcome):
+        result = SevconfError(f"a run of the explorer failed: {type(result).__name__}: {result}")
+    return pickle.dumps(result)
