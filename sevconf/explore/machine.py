@@ -98,6 +98,8 @@ class ExploredMachine(ReferenceMachine):
         events = open_events(parts.events, scheduler, late=late, fixed=foreign)
         super().__init__(plan.kind, plan.seed, replace(parts, events=events))
         self.plan = plan
+        #: Whether order and levels are chosen as late as can be, on the reference's queue.
+        self.late = late
         self.scheduler = scheduler
         self.seats = drivers
         if isinstance(parts.iommu, type) and issubclass(parts.iommu, CoreSignalledIommu):
@@ -113,7 +115,7 @@ class ExploredMachine(ReferenceMachine):
     def _device(self, number: int, seat: Seat) -> Any:
         if seat.kind == "device":
             return self.own_device
-        kinds: dict[str, type[Disk] | type[Keyboard] | type[Nic]] = {
+        kinds: dict[str, type[Disk | Keyboard | Nic]] = {
             "block": self.parts.disk,
             "keyboard": self.parts.keyboard,
             "network": self.parts.nic,

@@ -59,7 +59,7 @@ def violations(machine: ExploredMachine, status: EfiStatus | None) -> tuple[Viol
         if leak is not None:
             found.append(Violation("EBS-30", leak.observed, "", leak.steps))
     found += _faults(trace)
-    found += _order(trace, exact=not machine.events.late)
+    found += _order(trace, exact=not machine.late)
     if status is not None:
         found += _end(machine, status)
     first: dict[str, Violation] = {}

@@ -20,8 +20,9 @@ from sevconf.explore.plan import Plan
 from sevconf.explore.properties import Violation, violations
 from sevconf.explore.scheduler import AtChoice, Redundant, Scheduler
 from sevconf.explore.state import digest, footprints
+from sevconf.trace import Exposed
 from sevconf.trace.codec import encode
-from sevconf.vocabulary import EfiStatus
+from sevconf.vocabulary import EfiStatus, EventGroup
 
 #: Seconds that a run may take before it counts as hung.
 PATIENCE = 20.0
@@ -46,16 +47,17 @@ class Outcome:
     touches: Touches = field(default_factory=dict)
     failure: str = ""
     redundant: bool = False
-    #: The choices that were made, in words: who ran at which level, and which device made a step.
+    #: All acts, chosen or not; and the trace in lines, if it was asked for.
+    acts: tuple[str, ...] = ()
     trace: tuple[str, ...] = ()
 
 
 class Stage:
     """A plan's machine as it stands when the OS loader takes over; made once, and copied for each run."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
         self.plan = plan
-        self.scheduler = Scheduler((), {}, {}, plan.steps, plan.reduced)
+        self.scheduler = scheduler or Scheduler((), {}, {}, plan.steps, plan.reduced)
         self.machine = ExploredMachine(plan, seats(plan), self.scheduler)
         self.machine.set_up()
         self.since = len(self.machine.trace)
@@ -63,9 +65,20 @@ class Stage:
         gc.freeze()
 
     @property
+    def shows_secrets(self) -> bool:
+        """Whether an attacker who looks finds something before the hand-over: the positive control of its end."""
+        exposed = self.machine.trace.last(Exposed)
+        return exposed is not None and bool(exposed.findings)
+
+    @property
+    def handlers(self) -> int:
+        """How many exit handlers there are."""
+        return len(self.machine.events.members(EventGroup.EXIT_BOOT_SERVICES.value))
+
+    @property
     def owners(self) -> dict[str, str]:
         """Who made each event, by the event's name."""
-        return {event.name: event.owner for event in self.machine.events._events.values()}  # noqa: SLF001
+        return {event.name: event.owner for event in self.machine.events._events.values()}
 
     def play(self, choices: Sequence[str], touches: Touches, *, traced: bool = False) -> Outcome:
         """Play one run in a copy of the machine."""
@@ -127,7 +140,7 @@ class Stage:
             return Outcome(choices, failure=str(failure))
         found = violations(machine, status)
         state = None
-        if options and machine.events.late and not scheduler.depth:
+        if options and machine.late and not scheduler.depth:
             state = digest(machine, self.since, (violation.rule for violation in found))
         return Outcome(
             choices,
@@ -135,6 +148,7 @@ class Stage:
             state,
             found,
             footprints(machine.trace, self.since),
+            acts=tuple(scheduler.acts),
             trace=tuple(encode(machine.trace, self.plan.iommu)) if traced else (),
         )
 

@@ -28,7 +28,7 @@ GO_ON = "go on"
 EVERYTHING = "everything"
 
 
-class AtChoice(BaseException):  # noqa: N818 -- no error: the run has come as far as it was told to
+class AtChoice(BaseException):
     """The given choices are used up, and there is more than one way to go on."""
 
     def __init__(self, options: tuple[str, ...]) -> None:
@@ -36,7 +36,7 @@ class AtChoice(BaseException):  # noqa: N818 -- no error: the run has come as fa
         self.options = options
 
 
-class Redundant(BaseException):  # noqa: N818 -- no error: acts that commute are tried in another order
+class Redundant(BaseException):
     """Whatever could follow here is the same as a run that is tried elsewhere."""
 
 
@@ -61,12 +61,13 @@ class Scheduler:
     stepped: list[str] = field(default_factory=list)
     #: The last notification that was chosen out of several, with its level, if it is the last act.
     last: str = ""
-    #: What was chosen so far in the present group, where a core takes its order piece by piece.
-    path: list[str] = field(default_factory=list)
+    #: All that was done so far, also where there was only one way to go on.
+    acts: list[str] = field(default_factory=list)
 
     def choose(self, options: Sequence[str]) -> str:
         """Return one of the options: the only one, or the one that is given."""
         if len(options) == 1:
+            self.acts.append(options[0])
             return options[0]
         if self.used == len(self.choices):
             raise AtChoice(tuple(options))
@@ -74,7 +75,7 @@ class Scheduler:
         if chosen not in options:
             raise ValueError(f"expected one of {', '.join(options)} as choice {self.used + 1}, not {chosen}")
         self.used += 1
-        self.path.append(chosen)
+        self.acts.append(chosen)
         return chosen
 
     def running(self) -> list[str]:
@@ -175,7 +176,9 @@ class OpenEvents(Events):
         if not self.late:
             return self._first_come()
         if self._queues[Tpl.HIGH_LEVEL] and self.tpl < Tpl.HIGH_LEVEL:
-            return self._queues[Tpl.HIGH_LEVEL].popleft()
+            highest = self._queues[Tpl.HIGH_LEVEL].popleft()
+            self.scheduler.choose([f"{highest.name} at HIGH_LEVEL"])
+            return highest
         while True:
             ways = self._ways()
             if not ways:

@@ -1,7 +1,7 @@
 """
 All runs of a plan, shortest first, in as many processes as there are to be.
 
-The search goes breadth first, so that the first counterexample of a rule is a shortest one. A state that was reached
+The search goes breadth first; of a rule's counterexamples it keeps one with the fewest acts. A state that was reached
 before is not left again. What notifications have to do with is learnt on the way; when a run shows more than was known,
 the search starts again with that, so that no act was taken for one that commutes and is none.
 """
@@ -74,10 +74,15 @@ def _played(order: tuple[Plan, Touches, Sequence[Choices]]) -> list[Outcome]:
 
 
 @contextmanager
-def engine(plan: Plan, workers: int) -> Iterator[Engine]:
-    """Return what plays runs in that many processes; the machine is made before they part."""
+def engine(plan: Plan, workers: int = 1, dask: str | None = None) -> Iterator[Engine]:
+    """Return what plays runs in that many processes, or on a Dask cluster; here the machine is made at once."""
     stage(plan)
-    if workers <= 1:
+    if dask is not None:
+        from sevconf.explore.cluster import cluster  # noqa: PLC0415 -- an extra
+
+        with cluster(dask) as playing:
+            yield playing
+    elif workers <= 1:
         yield Here()
     else:
         with multiprocessing.get_context("fork").Pool(workers) as pool:
@@ -86,10 +91,16 @@ def engine(plan: Plan, workers: int) -> Iterator[Engine]:
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """A shortest run that breaks a rule, and what is seen in it."""
+    """A shortest run that breaks a rule: its choices, all acts until the break was seen, and what is seen."""
 
     choices: Choices
+    acts: tuple[str, ...]
     violation: Violation
+
+    @property
+    def length(self) -> tuple[int, int]:
+        """How long it is: in acts, and in choices among them."""
+        return len(self.acts), len(self.choices)
 
 
 @dataclass
@@ -120,6 +131,16 @@ class Exploration:
         """Whether nothing was found."""
         return not self.counterexamples and not self.failures
 
+    @property
+    def progress(self) -> str:
+        """How far it has come, in one line; what is left at the present depth is the only estimate that is sound."""
+        rate = self.states / self.seconds if self.seconds else 0.0
+        left, runs = len(self.frontier), self.runs / self.seconds if self.seconds else 1.0
+        return (
+            f"depth {self.depth}: {self.states} states, {rate:.0f}/s, {left} runs left at this depth "
+            f"({left / runs:.0f} s), {len(self.following)} at the next"
+        )
+
     def take(self, outcome: Outcome) -> None:
         """Take in what one run came to."""
         self.runs += 1
@@ -131,7 +152,9 @@ class Exploration:
             self.failures.setdefault(outcome.failure, outcome.choices)
             return
         for violation in outcome.violations:
-            self.counterexamples.setdefault(violation.rule, Counterexample(outcome.choices, violation))
+            one = Counterexample(outcome.choices, outcome.acts, violation)
+            other = self.counterexamples.setdefault(violation.rule, one)
+            self.counterexamples[violation.rule] = min(other, one, key=lambda example: example.length)
         if not outcome.options:
             self.ends += 1
             return
@@ -193,15 +216,13 @@ class Exploration:
             for runs in ("frontier", "following"):
                 told[runs] = [tuple(choices) for choices in told[runs]]
             told["counterexamples"] = {
-                rule: Counterexample(tuple(one["choices"]), _violation(one["violation"]))
+                rule: Counterexample(tuple(one["choices"]), tuple(one["acts"]), _violation(one["violation"]))
                 for rule, one in told["counterexamples"].items()
             }
             told["failures"] = {failure: tuple(choices) for failure, choices in told["failures"].items()}
-            if told.keys() != vars(found).keys() - {"plan"}:
-                raise KeyError("fields")
+            vars(found).update({name: told.pop(name) for name in vars(found) if name != "plan"})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is no checkpoint of this version: {error}", hint="remove it") from error
-        vars(found).update(told)
         return found
 
 

@@ -61,7 +61,7 @@ _ALLOCATION = frozenset({"AllocatePages", "FreePages", "AllocatePool", "FreePool
 _TIME = frozenset({"Stall", "WaitForEvent", "SetTimer"})
 
 
-class _Opaque(Exception):  # noqa: N818 -- caught here
+class _Opaque(Exception):
     """An object whose state cannot be told."""
 
 
@@ -86,10 +86,10 @@ def digest(machine: ExploredMachine, since: int, broken: Iterable[str]) -> str |
 
 def _schedule(machine: ExploredMachine) -> tuple[Any, ...]:
     events, scheduler = machine.events, machine.scheduler
-    waiting = [[event.name for event in queue] for queue in events._queues.values()]  # noqa: SLF001
+    waiting = [[event.name for event in queue] for queue in events._queues.values()]
     known = [
         (event.name, event.signaled, event.queued, event.due, int(event.notify_tpl or 0))
-        for event in events._events.values()  # noqa: SLF001
+        for event in events._events.values()
     ]
     phase = machine.trace.last(ExitPhase)
     batch = [event.name for event in getattr(events, "batch", ())]
@@ -141,11 +141,9 @@ def _plain(value: Any, depth: int) -> Any:
 def _past(trace: Trace) -> tuple[Any, ...]:
     """Return what monitors may still need: which mappings are live, and which ended under running devices."""
     observer = Observer()
-    under_way = []
+    under_way: list[str] = []
     for entry in trace:
-        for mapping in observer.see(entry):
-            if mapping.bus_master in observer.running:
-                under_way.append(mapping.mapping)
+        under_way += [m.mapping for m in observer.see(entry) if m.bus_master in observer.running]
     early = sorted(breach.subject for breach in TeardownTooEarly().breaches(trace)) if under_way else ()
     return sorted(observer.live), sorted(observer.running), tuple(under_way), tuple(early)
 
