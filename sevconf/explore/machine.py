@@ -21,6 +21,7 @@ from sevconf.faults.limits import DeferringDiskDriver
 from sevconf.model.devices.disk import Disk
 from sevconf.model.devices.keyboard import Keyboard
 from sevconf.model.devices.nic import Nic
+from sevconf.model.drivers.disk import DiskDriver
 from sevconf.model.event import Events
 from sevconf.model.iommu.variants import IOMMU_GROUP, CoreSignalledIommu
 from sevconf.model.machine import ReferenceMachine
@@ -29,14 +30,39 @@ from sevconf.model.pci_io import PciIo
 from sevconf.model.root_bridge import source_id
 from sevconf.subjects.near import near
 from sevconf.subjects.python.load import class_of, describe, origin_of
+from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EVT_SIGNAL_EXIT_BOOT_SERVICES, EventGroup, Tpl
 
 #: The block that each disk's driver writes and reads back, and the one of the write that is in flight at exit.
 FIRST_BLOCK, FLYING_BLOCK = 3, 7
 #: What a disk's medium holds before.
 OLD = b"\xa5"
+
+
+class _ByGroup:
+    """Boot services that register for ExitBootServices by CreateEventEx and its group."""
+
+    def __init__(self, core: Any) -> None:
+        self._core = core
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._core, name)
+
+    def create_event(self, type: int, notify_tpl: Tpl, function: Any = None, *, name: str | None = None) -> Any:
+        """CreateEvent."""
+        if type != EVT_SIGNAL_EXIT_BOOT_SERVICES:
+            return self._core.create_event(type, notify_tpl, function, name=name)
+        group = EventGroup.EXIT_BOOT_SERVICES.value
+        return self._core.create_event_ex(EVT_NOTIFY_SIGNAL, notify_tpl, function, group, name=name)
+
+
+def _disk_by_group(core: Any, pci_io: Any, memory: Any) -> DiskDriver:
+    return DiskDriver(_ByGroup(core), pci_io, memory)  # type: ignore[arg-type] -- it has all the services
+
+
 #: Built-in drivers: kind of device, and driver; None is the one of the machine's parts.
-BUILT_IN: Mapping[str, tuple[str, type | None]] = {
+BUILT_IN: Mapping[str, tuple[str, Callable[..., Any] | None]] = {
     "disk": ("block", None),
+    "group-disk": ("block", _disk_by_group),
     "deferring-disk": ("block", DeferringDiskDriver),
     "twice-deferring-disk": ("block", HaltsTooLate),
     "keyboard": ("keyboard", None),

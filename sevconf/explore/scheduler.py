@@ -117,6 +117,27 @@ class Scheduler:
         self.devices[device].step()
 
 
+class _Pieces:
+    """The members of a group in an order that is chosen one by one, as somebody asks for the next, and kept then."""
+
+    def __init__(self, scheduler: Scheduler, members: Mapping[Event, tuple[Tpl, ...]]) -> None:
+        self._scheduler = scheduler
+        self._left = dict(members)
+        self._taken: list[Event] = []
+
+    def __iter__(self) -> Iterator[Event]:
+        yield from self._taken
+        while self._left:
+            names = {event.name: event for event in self._left}
+            options = [f"{event.name} at {level.name}" for event, levels in self._left.items() for level in levels]
+            name, _, level = self._scheduler.choose(options).partition(" at ")
+            event = names[name]
+            del self._left[event]
+            event.notify_tpl = Tpl[level]
+            self._taken.append(event)
+            yield event
+
+
 class OpenEvents(Events):
     """An event queue whose freedom is a scheduler's; to be mixed into any other, the reference's or a faulty one."""
 
@@ -144,14 +165,8 @@ class OpenEvents(Events):
     def _is_late(self, members: Sequence[Event]) -> bool:
         return self.late or not any(event.group in _EXIT for event in members)
 
-    def _piece_by_piece(self, members: Sequence[Event]) -> Iterator[Event]:
-        left = {event.name: event for event in members if event.notifies_on_signal}
-        while left:
-            options = [f"{name} at {level.name}" for name, event in left.items() for level in self._levels(event)]
-            name, _, level = self.scheduler.choose(options).partition(" at ")
-            event = left.pop(name)
-            event.notify_tpl = Tpl[level]
-            yield event
+    def _piece_by_piece(self, members: Sequence[Event]) -> "_Pieces":
+        return _Pieces(self.scheduler, {e: self._levels(e) for e in members if e.notifies_on_signal})
 
     # Order as late as possible, for the reference's queue
 
