@@ -21,6 +21,7 @@ from sevconf.faults.limits import DeferringDiskDriver
 from sevconf.model.devices.disk import Disk
 from sevconf.model.devices.keyboard import Keyboard
 from sevconf.model.devices.nic import Nic
+from sevconf.model.devices.own import OwnDevice
 from sevconf.model.drivers.disk import DiskDriver
 from sevconf.model.event import Events
 from sevconf.model.iommu.variants import IOMMU_GROUP, CoreSignalledIommu
@@ -176,6 +177,7 @@ class ExploredMachine(ReferenceMachine):
             if seat.kind == "block":
                 device.medium[:] = OLD * len(device.medium)
                 self._use(number, driver)
+        self._outside()
 
     def _start(self, seat: Seat, device: Any) -> Any:
         pci_io: PciIo = self.pci_io(device)
@@ -212,6 +214,16 @@ class ExploredMachine(ReferenceMachine):
         with self.recorder.acting(self.loader.actor):
             status = self.loader.boot()
         self.scheduler.open = False
-        # The outside world goes on.
+        self._outside()
         self.host.run_devices(4)
         return status
+
+    def _outside(self) -> None:
+        """Let the outside world go on: keys, frames, whatever a device waits for."""
+        for device in self.masters:
+            if isinstance(device, Keyboard):
+                device.press(b"\x02\0\x04\0\0\0\0\0")
+            elif isinstance(device, Nic):
+                device.deliver(bytes(64))
+            elif isinstance(device, OwnDevice):
+                device.stimulate()
