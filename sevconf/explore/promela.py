@@ -65,8 +65,7 @@ def promela(plan: Plan) -> str:
     running = " || ".join(f"running[{number}]" for number in range(count))
     left = " || ".join(f"!queued[{member}]" for member in members)
     queue = "\n    ".join(
-        f":: !queued[{m}] -> queued[{m}] = true; if :: notify!{m} :: callback!{m} fi{_as_queued(plan)}"
-        for m in members
+        f":: !queued[{m}] -> queued[{m}] = true; if :: notify!{m} :: callback!{m} fi{_as_queued(plan)}" for m in members
     )
     body = "\n    ".join(cases)
     return f"""chan notify = [{following}] of {{ byte }};
@@ -128,7 +127,7 @@ def check(plan: Plan, folder: Path) -> SpinResult:
 
 
 def _run(folder: Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode and command[0] in {"spin", "gcc"}:
         raise UsageError(f"{command[0]} refuses the model: {done.stdout}{done.stderr}")
     return done.stdout

@@ -11,8 +11,9 @@ import pickle
 import select
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from sevconf.errors import ForeignFailure, SevconfError
 from sevconf.explore.machine import ExploredMachine, seats
@@ -59,6 +60,8 @@ class Stage:
         self.plan = plan
         self.scheduler = scheduler or Scheduler((), {}, {}, plan.steps, plan.reduced)
         self.machine = ExploredMachine(plan, seats(plan), self.scheduler)
+        if any(seat.foreign for seat in self.machine.seats):
+            self._rehearse()
         self.machine.set_up()
         self.since = len(self.machine.trace)
         gc.collect()
@@ -80,50 +83,26 @@ class Stage:
         """Who made each event, by the event's name."""
         return {event.name: event.owner for event in self.machine.events._events.values()}
 
+    def _rehearse(self) -> None:
+        """
+        Let foreign drivers start in a copy first: whoever hangs or exits there does it here, too.
+
+        Raises:
+            ForeignFailure: one did not start.
+
+        """
+
+        def start() -> Outcome:
+            self.machine.set_up()
+            return Outcome(())
+
+        outcome = _in_copy((), start)
+        if outcome.failure:
+            raise ForeignFailure(", ".join(self.plan.drivers), "start", outcome.failure)
+
     def play(self, choices: Sequence[str], touches: Touches, *, traced: bool = False) -> Outcome:
         """Play one run in a copy of the machine."""
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
-            self._in_copy(writing, tuple(choices), touches, traced=traced)
-        os.close(writing)
-        try:
-            return self._result(reading, child, tuple(choices))
-        finally:
-            os.close(reading)
-
-    def _in_copy(self, writing: int, choices: tuple[str, ...], touches: Touches, *, traced: bool) -> None:
-        try:
-            result: Outcome | BaseException
-            try:
-                result = self._run(choices, touches, traced=traced)
-            except Exception as error:  # noqa: BLE001 -- told to whoever started the run
-                result = error
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(_packed(result))
-            os._exit(0)
-        finally:
-            os._exit(1)
-
-    def _result(self, reading: int, child: int, choices: tuple[str, ...]) -> Outcome:
-        packed = b""
-        end = time.monotonic() + PATIENCE
-        while select.select([reading], [], [], max(end - time.monotonic(), 0))[0]:
-            if not (more := os.read(reading, 1 << 16)):
-                break
-            packed += more
-        else:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return Outcome(choices, failure=f"a handler does not return within {PATIENCE:.0f} s")
-        _, status = os.waitpid(child, 0)
-        if not packed or os.waitstatus_to_exitcode(status) != 0:
-            return Outcome(choices, failure="a handler ended its process")
-        result = pickle.loads(packed)  # noqa: S301 -- written by our own copy
-        if isinstance(result, Outcome):
-            return result
-        raise result
+        return _in_copy(tuple(choices), lambda: self._run(tuple(choices), touches, traced=traced))
 
     def _run(self, choices: tuple[str, ...], touches: Touches, *, traced: bool) -> Outcome:
         scheduler, machine = self.scheduler, self.machine
@@ -136,8 +115,6 @@ class Stage:
             options = at.options
         except Redundant:
             return Outcome(choices, redundant=True)
-        except ForeignFailure as failure:
-            return Outcome(choices, failure=str(failure))
         found = violations(machine, status)
         state = None
         if options and machine.late and not scheduler.depth:
@@ -153,7 +130,51 @@ class Stage:
         )
 
 
-def _packed(result: Outcome | BaseException) -> bytes:
-    if not isinstance(result, Outcome):
-        result = SevconfError(f"a run of the explorer failed: {type(result).__name__}: {result}")
-    return pickle.dumps(result)
+def _in_copy(choices: tuple[str, ...], act: Callable[[], Outcome]) -> Outcome:
+    """Do something in a copy of this process; what that leaves behind is its outcome."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _act(choices, act, writing)
+    os.close(writing)
+    try:
+        return _outcome(choices, reading, child)
+    finally:
+        os.close(reading)
+
+
+def _act(choices: tuple[str, ...], act: Callable[[], Outcome], writing: int) -> NoReturn:
+    try:
+        result: Outcome | SevconfError
+        try:
+            result = act()
+        except ForeignFailure as failure:
+            result = Outcome(choices, failure=str(failure))
+        except Exception as error:  # noqa: BLE001 -- told to whoever asked
+            result = SevconfError(f"a run of the explorer failed: {type(error).__name__}: {error}")
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump(result, pipe)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _outcome(choices: tuple[str, ...], reading: int, child: int) -> Outcome:
+    packed = b""
+    end = time.monotonic() + PATIENCE
+    while select.select([reading], [], [], max(end - time.monotonic(), 0))[0]:
+        if not (more := os.read(reading, 1 << 16)):
+            break
+        packed += more
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return Outcome(choices, failure=f"foreign code does not return within {PATIENCE:.0f} s")
+    _, status = os.waitpid(child, 0)
+    if not packed or os.waitstatus_to_exitcode(status) != 0:
+        return Outcome(choices, failure="foreign code ended its process")
+    result = pickle.loads(packed)  # noqa: S301 -- written by our own copy
+    if isinstance(result, Outcome):
+        return result
+    raise result

@@ -50,8 +50,9 @@ from sevconf.trace import (
     NotificationBegan,
     ServiceCall,
     Trace,
+    party_of,
 )
-from sevconf.vocabulary import PAGE_SIZE, Gpa
+from sevconf.vocabulary import PAGE_SIZE, Gpa, Party
 
 #: Objects that are no part of a driver's own state: what they hold is told apart otherwise, or is fixed.
 _SURROUNDINGS = (
@@ -198,6 +199,9 @@ def _tokens(entry: Any, owners: Mapping[int, set[str]], masters: Mapping[str, st
         case GuestAccess() | CBitChanged():
             length = entry.length if isinstance(entry, GuestAccess) else entry.pages * PAGE_SIZE
             pages = _pages(int(entry.gpa), length)
+            if party_of(entry.actor) == Party.IOMMU_DRIVER.value and not pages <= owners.keys():
+                # Its tables, say: what they mean to a device is not told by where they lie.
+                return {EVERYTHING}
             return {f"page {page:#x}" for page in pages}.union(*(owners.get(page, set()) for page in pages))
         case EventQueued():
             return {f"queue {entry.notify_tpl.name}"}
