@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reporting": _VALUES | {"claims", "verdict", "suite"},
     "faults": _VALUES | {"model", "monitors", "subjects"},
     "subjects": _VALUES | {"model", "monitors", "faults"},
-    "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite"},
+    "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite", "verdict"},
 }
 #: The rooms on top, which may import all of these.
 TOP = {"__init__", "__main__", "cli", "explain", "judge", "listing", "plugin", "run"}

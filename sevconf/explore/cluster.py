@@ -1,5 +1,6 @@
 """Playing runs on a Dask cluster: each worker makes the machine for itself, and gets batches of choices."""
 
+import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -33,19 +34,19 @@ def cluster(address: str) -> Iterator[Engine]:
 
     """
     try:
-        from distributed import Client, LocalCluster  # type: ignore[import-not-found] # noqa: PLC0415 -- an extra
+        dask: Any = importlib.import_module("distributed")
     except ImportError as error:
         raise UsageError("expected Dask for --dask", hint="pip install 'sevconf[explore]'") from error
     local, _, number = address.partition(":")
     if local == "local":
         if not number.isdigit() or not int(number):
             raise UsageError(f"expected local:N, not {address!r}")
-        started = LocalCluster(n_workers=int(number), threads_per_worker=1, dashboard_address=None)
-        with started, Client(started) as client:
+        started = dask.LocalCluster(n_workers=int(number), threads_per_worker=1, dashboard_address=None)
+        with started, dask.Client(started) as client:
             yield Cluster(client)
         return
     try:
-        client = Client(address, timeout=10)
+        client = dask.Client(address, timeout=10)
     except (OSError, ValueError) as error:
         raise UsageError(f"there is no Dask cluster at {address}: {error}") from error
     with client:

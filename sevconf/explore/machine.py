@@ -57,7 +57,8 @@ class _ByGroup:
 
 
 def _disk_by_group(core: Any, pci_io: Any, memory: Any) -> DiskDriver:
-    return DiskDriver(_ByGroup(core), pci_io, memory)  # type: ignore[arg-type] -- it has all the services
+    services: Any = _ByGroup(core)
+    return DiskDriver(services, pci_io, memory)
 
 
 #: Built-in drivers: kind of device, and driver; None is the one of the machine's parts.

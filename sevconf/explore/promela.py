@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from sevconf.errors import UsageError
@@ -57,7 +58,7 @@ def promela(plan: Plan) -> str:
     for number, name in enumerate(plan.drivers):
         events = [number, *range(following, following + _DEPTHS[name])]
         following += _DEPTHS[name]
-        cases += [f":: e == {a} -> callback!{b}" for a, b in zip(events, events[1:], strict=False)]
+        cases += [f":: e == {a} -> callback!{b}" for a, b in pairwise(events)]
         cases.append(f":: e == {events[-1]} -> running[{number}] = false")
     if count in members:
         cases.append(f":: e == {count} -> " + _AT_EXIT[plan.fault].format(private=private))
