@@ -47,7 +47,9 @@ class Findings:
 
     @property
     def exit_code(self) -> int:
-        """0 all hold in all runs, 1 something is broken, 4 not all runs were played, or nothing was shown."""
+        """0 all hold, 1 something is broken, 3 and not when run again, 4 not all was explored, or nothing shown."""
+        if not all(one.repeats for one in self.counterexamples):
+            return ExitCode.ERROR
         if not self.found.holds:
             return ExitCode.NONCONFORMING
         return ExitCode.CONFORMING if self.found.complete and self.shown else ExitCode.INCONCLUSIVE
