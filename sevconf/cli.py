@@ -7,17 +7,19 @@ command needs is imported when it runs, so that `--help` is quick.
 # ruff: noqa: PLC0415 -- see above
 
 import difflib
+import functools
 import sys
 import traceback
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sevconf import __version__
-from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
+from sevconf.errors import ForeignFailure, Hung, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from sevconf.contract import Target
     from sevconf.judge import Setting
     from sevconf.run import Order, Progress
+    from sevconf.subjects.choices import Choices
     from sevconf.suite import Catalogue
 
 
@@ -57,6 +60,35 @@ def _complain(word: str, error: object, code: int) -> int:
 
 _TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
 
+#: What a command line may choose of a target beside its name.
+_CHOICES = (
+    click.option(
+        "--device",
+        default="",
+        metavar="D",
+        help="What a driver of kind device is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="What foreign code may take a scenario.  [default: 10]",
+    ),
+)
+
+
+def _choices(command: Any) -> Any:
+    """Add the options that choose something of a target, and hand them on as one value."""
+    from sevconf.subjects.choices import Choices
+
+    @functools.wraps(command)
+    def chosen(*given: Any, device: str, timeout: float | None, **options: Any) -> Any:
+        return command(*given, choices=Choices(device, timeout), **options)
+
+    for option in reversed(_CHOICES):
+        chosen = option(chosen)
+    return chosen
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sevconf")
@@ -66,6 +98,7 @@ def main() -> None:
 
 @main.command()
 @_TARGET
+@_choices
 @click.option(
     "--profile",
     type=click.Choice([profile.value for profile in Profile]),
@@ -90,6 +123,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     traces: bool,
     workers: int,
     as_json: bool,
+    choices: "Choices",
 ) -> None:
     """Run the rules on a target and say what it comes to."""
     from sevconf.judge import Setting
@@ -105,7 +139,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     catalogue = load(suite_root())
     chosen = _chosen(catalogue, rules)
     _folder(report_dir)
-    judged = resolve(target)
+    judged = resolve(target, choices)
     smoked = True
     try:
         try:
@@ -114,24 +148,49 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             # The rules say more on it; but such a target cannot conform.
             smoked = False
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
+            if isinstance(failure, Hung):
+                choices = replace(choices, timeout=_shorter(choices.timeout))
+                judged.close()
+                judged = resolve(target, choices)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
-        report = _run(setting, Order(target, workers, report_dir))
+        report = _run(setting, Order(target, workers, report_dir, choices))
     finally:
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
     code = report.exit_code()
-    ctx.exit(code if smoked or code == ExitCode.ERROR else ExitCode.NONCONFORMING)
+    if not smoked and code != ExitCode.ERROR:
+        code = ExitCode.NONCONFORMING
+        click.echo(f"{target} does not conform all the same: its smoke test failed (exit code {code})", err=True)
+    ctx.exit(code)
+
+
+def _shorter(timeout: float | None) -> float:
+    """
+    Return the limit for what hung in the smoke test: a tenth, and a second at least.
+
+    It does not conform, whatever the rules say; so no verdict on the whole rests on the shorter limit, and a run of
+    hundreds of rows ends.
+    """
+    from sevconf.subjects.python.limits import Limits
+
+    usual = Limits().wall if timeout is None else timeout
+    shorter = min(usual, max(usual / 10, 1.0))
+    click.echo(f"as it hung there, the rules give it {shorter:g} s a scenario, not {usual:g} s", err=True)
+    return shorter
 
 
 def _run(setting: "Setting", order: "Order") -> Any:
     from sevconf.run import run as run_all
 
-    bar: AbstractContextManager[Progress | None] = nullcontext()
-    if sys.stderr.isatty():
-        bar = click.progressbar(length=len(setting.rows), label=order.target, file=sys.stderr)
-    with bar as progress:
+    with _bar(len(setting.rows), order.target) as progress:
         return run_all(setting, order, progress)
+
+
+def _bar(length: int, label: str) -> "AbstractContextManager[Progress | None]":
+    if not sys.stderr.isatty():
+        return nullcontext()
+    return click.progressbar(length=length, label=label, file=sys.stderr)
 
 
 def _chosen(catalogue: "Catalogue", rules: Iterable[str]) -> frozenset[str]:
@@ -148,7 +207,7 @@ def _folder(folder: Path | None) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"expected a folder to write reports to: {error}") from error
+            raise UsageError(f"expected a folder to write to: {error}") from error
 
 
 def _smoke(target: "Target") -> None:
@@ -163,11 +222,12 @@ def _smoke(target: "Target") -> None:
 
 @main.command()
 @_TARGET
-def smoke(target: str) -> None:
+@_choices
+def smoke(target: str, choices: "Choices") -> None:
     """Show that a target can be driven at all, before any rule is judged on it."""
     from sevconf.subjects.registry import resolve
 
-    judged = resolve(target)
+    judged = resolve(target, choices)
     try:
         _smoke(judged)
     finally:
@@ -175,8 +235,94 @@ def smoke(target: str) -> None:
     click.echo(f"{target}: the smoke test passed")
 
 
+@main.command()
+@click.option("--core", "cores", multiple=True, metavar="T", help="A real core to hear; default: ovmf and u-boot.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+@click.pass_context
+def jury(ctx: click.Context, cores: tuple[str, ...], report_dir: Path, everything: bool) -> None:
+    """Set the reference and real cores side by side, rule by rule; exit code 1 if a difference is unexplained."""
+    from sevconf.jurors import CORES, assemble
+
+    _folder(report_dir)
+    found = assemble(cores or CORES, report_dir, everything=everything)
+    for line in found.unexplained:
+        click.echo(f"unexplained: {line}", err=True)
+    click.echo(f"{report_dir}: {len(found.rules)} rules, {len(found.findings)} known deviations of rows")
+    ctx.exit(ExitCode.NONCONFORMING if found.unexplained else ExitCode.CONFORMING)
+
+
+@main.command()
+@click.option("--core", default="ovmf", show_default=True, metavar="T", help="Whose drivers.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+def drivers(core: str, report_dir: Path, everything: bool) -> None:
+    """Look from outside at what a core's own drivers do to QEMU's devices at ExitBootServices."""
+    from sevconf.jurors import watch_drivers
+
+    _folder(report_dir)
+    for driver in watch_drivers(core, report_dir, everything=everything):
+        click.echo(f"{driver.driver}: {driver.at_exit}; {driver.state}")
+
+
+@main.command()
+@click.option("--rule", "rules", multiple=True, metavar="ID", help="Judge by this rule only; repeatable.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Try this fault only; repeatable.")
+@click.option("--near", is_flag=True, help="Judge each fault only by the files of the rules that it breaks.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the matrix there.")
+@click.option("--against", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Say what differs.")
+@click.option("--resume", type=click.Path(path_type=Path, dir_okay=False), help="Keep findings there; go on from them.")
+@click.option("-n", "workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 is none but this one.")
+@click.pass_context
+def sensitivity(  # noqa: PLR0917 -- click passes every option by name
+    ctx: click.Context,
+    rules: tuple[str, ...],
+    faults: tuple[str, ...],
+    near: bool,
+    report_dir: Path | None,
+    against: Path | None,
+    resume: Path | None,
+    workers: int,
+) -> None:
+    """Try every machine with one bug, and say which rules catch it; exit code 1 if it is not as it should be."""
+    from sevconf.faults import CATALOGUE
+    from sevconf.sensitivity.files import differences, write_all
+    from sevconf.sensitivity.matrix import matrix
+    from sevconf.sensitivity.pages import summary
+    from sevconf.sensitivity.work import findings, jobs
+    from sevconf.suite import load
+    from sevconf.suite.locate import suite_root
+
+    catalogue = load(suite_root())
+    chosen = _chosen(catalogue, rules)
+    for name in faults:
+        if name not in CATALOGUE:
+            near_by = difflib.get_close_matches(name, CATALOGUE, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near_by)}?" if near_by else "`sevconf list faults` shows them"
+            raise UsageError(f"expected the name of a fault, not {name!r}", hint=hint)
+    _folder(report_dir)
+    _folder(resume.parent if resume is not None else None)
+    work = jobs(catalogue, chosen, faults or CATALOGUE, near=near)
+    if faults:
+        chosen &= {rule for name in faults for rule in CATALOGUE[name].declared}
+    with _bar(len(work), "faults") as progress:
+        found = matrix(
+            catalogue,
+            chosen,
+            findings(work, workers, resume, lambda: progress.update(1) if progress else None),
+            "the rules in the files of those that it breaks" if near else "every rule on its party",
+        )
+    if report_dir is not None:
+        write_all(found, report_dir)
+    click.echo(summary(found), nl=False)
+    other = tuple(differences(found, against, whole=not rules and not faults)) if against is not None else ()
+    for line in other:
+        click.echo(f"not as in {against}: {line}")
+    ctx.exit(ExitCode.CONFORMING if found.holds and not other else ExitCode.NONCONFORMING)
+
+
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults"]))
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "devices"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, as_json: bool) -> None:
     """List what there is."""

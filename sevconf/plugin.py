@@ -23,6 +23,7 @@ from sevconf.monitors import Breach
 from sevconf.reporting.files import write_all
 from sevconf.reporting.record import RowRecord, decode_row, encode_row
 from sevconf.reporting.report import build
+from sevconf.subjects.choices import Choices
 from sevconf.suite import Row, load
 from sevconf.suite.catalogue import row_id
 from sevconf.suite.locate import suite_root
@@ -48,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of a run."""
     group = parser.getgroup("sevconf", "conformance of UEFI, IOMMU and PCI drivers")
     group.addoption("--sevconf-target", default="reference", metavar="T", help="what to judge (default: reference)")
+    group.addoption("--sevconf-device", default="", metavar="D", help="what a driver of kind device is tried on")
     group.addoption(
         "--sevconf-profile",
         default=Profile.OVMF_SEV.value,
@@ -56,6 +58,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--sevconf-rule", action="append", default=[], metavar="ID", help="run this rule only; repeatable")
     group.addoption("--sevconf-seed", type=int, default=0, metavar="N", help="seed of all randomness (default: 0)")
+    group.addoption(
+        "--sevconf-timeout", type=float, metavar="S", help="seconds that foreign code may take a scenario (default: 10)"
+    )
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
     group.addoption("--sevconf-traces", action="store_true", help="keep the trace of every row in D/traces")
 
@@ -80,6 +85,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(gatherer, "sevconf-gatherer")
 
 
+def options(choices: Choices) -> list[str]:
+    """Return the options that tell another process of pytest what was chosen beside the target."""
+    limit = [] if choices.timeout is None else [f"--sevconf-timeout={choices.timeout}"]
+    return [f"--sevconf-device={choices.device}", *limit]
+
+
+def _choices(config: pytest.Config) -> Choices:
+    return Choices(config.getoption("sevconf_device"), config.getoption("sevconf_timeout"))
+
+
 def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
     catalogue = load(suite_root())
     modules = bind(catalogue)
@@ -94,7 +109,7 @@ def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
         raise UsageError("expected --sevconf-report-dir with --sevconf-traces, which keeps traces there")
     setting = Setting(
         catalogue=catalogue,
-        target=resolve(config.getoption("sevconf_target")),
+        target=resolve(config.getoption("sevconf_target"), _choices(config)),
         profile=Profile(config.getoption("sevconf_profile")),
         seed=config.getoption("sevconf_seed"),
         rules=frozenset(chosen or catalogue.rules),

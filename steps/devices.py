@@ -15,7 +15,7 @@ from sevconf.trace import DeviceRegister, Dma, MappingMade, party_of
 from sevconf.vocabulary import Command, EfiStatus, Party
 
 from .drivers import require_handover
-from .values import Monitored, Scene
+from .values import DEVICES, Monitored, Scene, moved
 
 #: Bytes of a report, reports typed between two looks at them, how often that is done, steps that a device is given.
 REPORT, TYPED, TIMES, STEPS = 8, 4, 3, 12
@@ -238,10 +238,10 @@ def own_life(machine: Machine) -> None:
 
 
 @then(parsers.re(r"the (?P<device>keyboard|network card|driver's own device) does no DMA any more"))
-def device_silent(machine: Machine, monitored: Monitored) -> None:
+def device_silent(machine: Machine, monitored: Monitored, device: str) -> None:
     """Device: behind the exit."""
     require_handover(machine)
-    control(list(machine.trace.of(Dma)), "the device did no DMA before")
+    control(moved(machine.trace, DEVICES[device]), "the device did no DMA before")
     judge_breaches(monitored("DRV-01"))
 
 
@@ -251,9 +251,12 @@ def device_silent(machine: Machine, monitored: Monitored) -> None:
         r"that allows it"
     )
 )
-def device_inside(machine: Machine, monitored: Monitored) -> None:
+def device_inside(machine: Machine, monitored: Monitored, device: str) -> None:
     """Device: where its DMA goes, and which way."""
-    control({e.write for e in machine.trace.of(Dma)} == {True, False}, "the device did not move data both ways")
+    control(
+        {e.write for e in moved(machine.trace, DEVICES[device])} == {True, False},
+        "the device did not move data both ways",
+    )
     judge_breaches((*monitored("DRV-05"), *monitored("DRV-06")))
 
 

@@ -235,8 +235,8 @@ def other_secret_private(machine: Machine, dump: Dumped) -> None:
 @when("the bus master has written all of them, and they are unmapped")
 def written_and_unmapped(machine: Machine, scene: Scene) -> None:
     """DMA: a device's write to all that was mapped, and Unmap."""
-    exchange(machine, scene, "them", "first")
-    unmap_part(machine, scene, "them")
+    wrong = exchange(machine, scene, "them", "first") + unmap_part(machine, scene, "them")
+    control(not wrong, f"the mapping does not serve: {'; '.join(wrong)}")
     scene.notes["beside"] = changed_beside(machine, scene.notes["client"], [scene.notes["parts"]["them"]])
 
 

@@ -8,6 +8,7 @@ from sevconf.monitors import control, exit_window, judge, lives
 from sevconf.trace import IommuCommand, ServiceReturn, party_of
 from sevconf.vocabulary import ONE_SHOT, PAGE_SIZE, DmaOperation, EfiStatus, Party
 
+from .iommu_policy import translating
 from .values import OPERATION, Scene, newest_actor
 
 
@@ -44,6 +45,7 @@ def mapped_early(machine: Machine, scene: Scene, operation: DmaOperation) -> Non
 def tables_come(machine: Machine) -> None:
     """IOMMU: the platform has told of its units."""
     machine.iommu.tables_come()
+    control(translating(machine), "translation is off")
 
 
 @then("that Map was refused with EFI_NOT_READY, or the bus master reaches what it mapped")

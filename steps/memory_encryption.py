@@ -30,6 +30,7 @@ def require_sight(scene: Scene, sees: str) -> None:
 def require_holding(machine: Machine, scene: Scene, holds: str) -> None:
     """Judge what lies in DRAM."""
     lies = machine.host.read(machine.memory.gpa(scene.notes["page"]), len(scene.secret.data))
+    control(any(lies), "nothing was written there: DRAM holds zeros")
     found = "the secret" if lies == scene.secret.data else "only ciphertext"
     judge(found == holds, expected=f"DRAM holds {holds}", observed=f"it holds {found}", culprit="memory")
 

@@ -144,6 +144,7 @@ def no_overlap(machine: Machine) -> None:
     """Memory map: its ranges."""
     ranges = sorted(machine.core.memory_map()[1].descriptors, key=lambda d: d.start)
     wrong = [f"{b.start:#x}" for a, b in pairwise(ranges) if b.start < a.end]
+    control(ranges, "the memory map has no ranges")
     judge(
         not wrong and all(d.pages > 0 for d in ranges),
         expected="no range begins inside another, and none is empty",

@@ -597,6 +597,11 @@ class Identity:
     version: str = ""
     tools: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the same seed gives the same trace: not where QEMU is at work, in real time."""
+        return not any(tool == "qemu" for tool, _ in self.tools)
+
 
 class Target(Protocol):
     """Something that can be judged: it says what it provides, and opens a fresh machine for each scenario."""

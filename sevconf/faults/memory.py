@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from sevconf.faults.fault import Fault
+from sevconf.model.cipher import BLOCK_SIZE, MemoryCipher
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.hypervisor import Hypervisor
 from sevconf.model.mmu import Mmu
@@ -191,6 +192,21 @@ class SearchesPageByPage(Hypervisor):
                 yield Gpa(start + offset), run[offset : offset + PAGE_SIZE]
 
 
+class CipherWithoutTweak(MemoryCipher):
+    """Leaves the address out of the cipher."""
+
+    @staticmethod
+    def tweak_constants(key: bytes) -> list[bytes]:
+        """Make every tweak zero."""
+        return [bytes(BLOCK_SIZE) for _ in MemoryCipher.tweak_constants(key)]
+
+
+class UntweakedRam(EncryptedRam):
+    """Encrypts a block in the same way at every address, so that ciphertext can be carried elsewhere and is read."""
+
+    cipher_type = CipherWithoutTweak
+
+
 _LAST_WRITE = "what the host reads depends on the last write, not on the C-bit of today"
 _NOTHING_UNTIL = "clearing the C-bit exposes nothing until the bytes are rewritten"
 
@@ -207,6 +223,7 @@ FAULTS = (
     Fault("c-bit-from-tables", Party.MEMORY, Parts(tables=CBitFromTables), ("SEV-04",)),
     Fault("walks-as-written", Party.MEMORY, Parts(tables=WalksAsWritten, ram=LastWriterRam), ("SEV-03",)),
     Fault("fetches-by-c-bit", Party.MEMORY, Parts(mmu=FetchesByCBit), ("SEV-03",)),
+    Fault("cipher-without-tweak", Party.MEMORY, Parts(ram=UntweakedRam), ("TM-04",)),
     Fault("loses-rest-of-block", Party.MEMORY, Parts(ram=LosesRestOfBlock), ("SEV-06",)),
     Fault("garbles-next-block", Party.MEMORY, Parts(ram=GarblesNextBlock), ("SEV-06",)),
     Fault("has-no-tlb", Party.MEMORY, Parts(mmu=HasNoTlb), ("SEV-09",)),

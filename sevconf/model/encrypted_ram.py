@@ -72,7 +72,7 @@ class EncryptedRam:
             raise ValueError(f"the size of RAM is a positive multiple of {PAGE_SIZE:#x}, not {size:#x}")
         size += far_size
         self.cipher = self.cipher_type(key)
-        self._raw = _zeros(size)
+        self._raw = self._new_raw(size)
         self._private = _zeros(size)
         self._flags = bytearray(-(-size // (8 * PAGE_SIZE)) * 8)
         self._raw_pages: Pages = np.frombuffer(self._raw, np.uint8).reshape(-1, PAGE_SIZE)
@@ -82,6 +82,10 @@ class EncryptedRam:
         self._eights: NDArray[np.uint64] = np.frombuffer(self._flags, np.uint64)
         #: Numbers of the pages written since somebody emptied it, for whoever looks at DRAM step by step; None: nobody.
         self.changed: set[int] | None = None
+
+    def _new_raw(self, size: int) -> mmap.mmap:
+        """Return the bytes that are DRAM, all zero."""
+        return _zeros(size)
 
     @property
     def touched_pages(self) -> int:

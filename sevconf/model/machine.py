@@ -14,7 +14,7 @@ from functools import cached_property
 
 from sevconf.contract.driver import BlockDriver, KeyboardDriver, NetworkDriver, OwnDeviceDriver
 from sevconf.model.devices.intruder import Intruder
-from sevconf.model.devices.own import OwnDevice
+from sevconf.model.devices.own import OwnDevice, Stimulated
 from sevconf.model.devices.probe import PROBE, Probe
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import Iommu, MappingLedger
@@ -68,15 +68,18 @@ class ReferenceMachine:
         self.mmu = parts.mmu(self.ram, self._one_to_one(self.encrypted))
         self.guest: Guest = parts.guest(self.recorder, self.mmu)
 
-        self.events = parts.events(self.recorder, self.policy.order, self._step_devices)
+        self.events = parts.events(self.recorder, self.policy.order, self._devices_go_on)
+        self.events.now = self.policy.phase
         memory_map = parts.memory_map(self.recorder, SCRATCH, FIRMWARE_SIZE, self.policy.place, FAR_RAM)
-        self.core = parts.core(self.recorder, self.events, memory_map, parts.pool(memory_map), self._let_time_pass)
+        memory_map.occupy(self.policy.holes(FIRMWARE_SIZE, SCRATCH))
+        pool = parts.pool(memory_map, self.policy.slot)
+        self.core = parts.core(self.recorder, self.events, memory_map, pool, self._let_time_pass)
 
         self.ledger = MappingLedger(self.recorder)
         #: The VT-d unit, if the machine is of a kind that has one.
         self.unit: VtdUnit | None = None
         if kind in VTD_POLICIES:
-            self.unit = parts.vtd_unit(self.recorder, self.ram, self._step_devices)
+            self.unit = parts.vtd_unit(self.recorder, self.ram, self._devices_get_somewhere)
         self.bus = parts.bus(self.recorder, self.ram, self.unit)
         #: Devices that nobody drives.
         self.intruders: list[Intruder] = []
@@ -88,14 +91,15 @@ class ReferenceMachine:
         self.keyboard = parts.keyboard(self.recorder, self.bus)
         self.nic = parts.nic(self.recorder, self.bus)
         #: The device that a driver of kind `device` brings.
-        self.own_device = OwnDevice(self.recorder, self.bus, parts.own_device, self.own_driver_actor)
+        self.own_device: Stimulated = OwnDevice(self.recorder, self.bus, parts.own_device, self.own_driver_actor)
         #: The bus master that scenarios drive.
         self.probe = Probe(self.recorder)
         #: The functions of bus 0, in order of their numbers.
-        self.functions = (self.disk, self.keyboard, self.nic, self.probe, self.own_device)
+        self.functions: tuple[Function, ...] = (self.disk, self.keyboard, self.nic, self.probe, self.own_device)
         self._pci_ios: dict[str, PciIo] = {}
         if self.unit is not None:
             self.unit.sources.update({function.actor: source_id(n) for n, function in enumerate(self.functions)})
+        self.disk.pace = self.keyboard.pace = self.nic.pace = self.policy.pace
         others = (self.keyboard, self.nic)
         self.host = parts.hypervisor(self.recorder, self.ram, self.disk, seed, self._step_devices, others=others)
         self.loader = parts.loader(self.core, self._take_over)
@@ -231,8 +235,16 @@ class ReferenceMachine:
         for intruder in self.intruders:
             intruder.step()
 
+    def _devices_go_on(self) -> None:
+        for _ in range(self.policy.pace()):
+            self._step_devices()
+
+    def _devices_get_somewhere(self) -> None:
+        for _ in range(max(self.policy.pace(), 1)):
+            self._step_devices()
+
     def _let_time_pass(self, units: int) -> None:
-        self._step_devices()
+        self._devices_get_somewhere()
         self.events.pass_time(units)
 
 

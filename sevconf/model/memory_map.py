@@ -9,7 +9,7 @@ Spec: UEFI 2.10, 7.2.1 AllocatePages, 7.2.2 FreePages, 7.2.3 GetMemoryMap.
 Left out: memory attributes, memory-mapped I/O ranges.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from sevconf.model.recorder import Recorder
@@ -32,6 +32,12 @@ def top_down(ranges: Sequence[tuple[int, int]], pages: int) -> int:
     """Place at the end of the highest range of main memory, or of far memory if no other will do."""
     main = [range_ for range_ in ranges if range_[0] < FAR]
     return (main or ranges)[-1][1] - pages * PAGE_SIZE
+
+
+def bottom_up(ranges: Sequence[tuple[int, int]], pages: int) -> int:
+    """Place at the start of the lowest range."""
+    del pages
+    return ranges[0][0]
 
 
 class MemoryMap:
@@ -65,6 +71,11 @@ class MemoryMap:
         if far is not None:
             pages = (far[1] - far[0]) // PAGE_SIZE
             self.descriptors.append(MemoryDescriptor(MemoryType.CONVENTIONAL, Gpa(far[0]), pages))
+
+    def occupy(self, holes: Iterable[tuple[int, int]]) -> None:
+        """Begin with ranges in use, each a first byte and a number of pages: the firmware's code, for example."""
+        for start, pages in holes:
+            self._put(Gpa(start), pages, MemoryType.BOOT_SERVICES_CODE)
 
     def allocate(self, how: AllocateType, memory_type: MemoryType, pages: int, address: int) -> tuple[EfiStatus, Gpa]:
         """Turn free pages into pages of that type."""
@@ -112,6 +123,12 @@ class MemoryMap:
         return fits and descriptor is not None and descriptor.type is memory_type
 
     def _convert(self, start: Gpa, pages: int, memory_type: MemoryType) -> None:
+        self._put(start, pages, memory_type)
+        self._move_key()
+        self._recorder.record(MapChanged, start=start, pages=pages, type=memory_type, key=self.key)
+        self.after_change()
+
+    def _put(self, start: Gpa, pages: int, memory_type: MemoryType) -> None:
         end = start + pages * PAGE_SIZE
         split: list[MemoryDescriptor] = []
         for old in self.descriptors:
@@ -124,9 +141,6 @@ class MemoryMap:
                 split.append(MemoryDescriptor(old.type, Gpa(end), (old.end - end) // PAGE_SIZE))
         split.append(MemoryDescriptor(memory_type, start, pages))
         self.descriptors = _merged(sorted(split, key=lambda d: d.start))
-        self._move_key()
-        self._recorder.record(MapChanged, start=start, pages=pages, type=memory_type, key=self.key)
-        self.after_change()
 
     def _move_key(self) -> None:
         self.key += 1

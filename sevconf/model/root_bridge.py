@@ -20,7 +20,7 @@ from sevconf.model.recorder import Recorder
 from sevconf.vocabulary import Command, DmaOperation, EfiStatus, Gva, MemoryType, PciAttribute
 
 #: Where the functions' windows begin in memory (between main and far memory) and in I/O space, and their sizes.
-MEMORY_BASE, MEMORY_WINDOW = 0xC000_0000, 0x1000
+MEMORY_BASE, MEMORY_WINDOW = 0xC000_0000, 0x10_0000
 IO_BASE, IO_WINDOW = 0x6000, 0x100
 
 

@@ -133,10 +133,13 @@ class Lives:
     ended: dict[str, int]
 
 
-def torn_down(trace: Trace) -> list[int]:
-    """Return the steps behind the accepted MapKey at which mappings ended, whoever's word or C-bit ended them."""
+def torn_down(trace: Trace, bus_master: str | None = None) -> list[int]:
+    """Return the steps behind the accepted MapKey at which mappings (of one device) ended."""
     window = exit_window(trace)
-    return [] if window is None else sorted(step for step in lives(trace).ended.values() if step > window.opened)
+    if window is None:
+        return []
+    own = {made.mapping for made in trace.of(MappingMade) if bus_master in {None, made.bus_master}}
+    return sorted(step for name, step in lives(trace).ended.items() if step > window.opened and name in own)
 
 
 def lives(trace: Trace) -> Lives:

@@ -21,6 +21,7 @@ class DriverAsked(Generic[D]):
         self._recorder = recorder
         self._driver = driver
         self._actor = actor
+        self._connected = False
 
     @contextmanager
     def asked(self, service: str, **arguments: int) -> Iterator[tuple[D, Service]]:
@@ -29,8 +30,16 @@ class DriverAsked(Generic[D]):
         with self._recorder.service(service, self._actor(), **arguments) as call:
             yield driver, call
 
+    def connect(self) -> None:
+        """Start it as a platform does that connects all it has: whoever starts it later finds it started."""
+        if not self._connected:
+            with self._recorder.acting("core"):
+                self._connected = not self.start().is_error
+
     def start(self) -> EfiStatus:
         """Supported, then Start."""
+        if self._connected:
+            return EfiStatus.SUCCESS
         with self.asked("DriverBinding.Supported") as (driver, call):
             status = call.returns(driver.supported())
         if status.is_error:
@@ -40,6 +49,7 @@ class DriverAsked(Generic[D]):
 
     def stop(self) -> EfiStatus:
         """Stop."""
+        self._connected = False
         with self.asked("DriverBinding.Stop") as (driver, call):
             return call.returns(driver.stop())
 

@@ -1,6 +1,6 @@
 """The reference machine behind the contract's facets: each act of a step becomes an act on the model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -392,8 +392,9 @@ class DmaFacet:
 class DriverFacet:
     """The disk's driver, asked to act as itself; each request stands in the trace as a service call of the scenario."""
 
-    def __init__(self, machine: ReferenceMachine) -> None:
+    def __init__(self, machine: ReferenceMachine, connect_others: Callable[[], None] = lambda: None) -> None:
         self._machine = machine
+        self._connect_others = connect_others
 
     @contextmanager
     def _asked(self, service: str, **arguments: int) -> Iterator[tuple[BlockDriver, Service]]:
@@ -402,7 +403,8 @@ class DriverFacet:
             yield driver, call
 
     def start(self) -> EfiStatus:
-        """Supported, then Start."""
+        """Supported, then Start; a platform may start others first."""
+        self._connect_others()
         with self._asked("DriverBinding.Supported") as (driver, call):
             status = call.returns(driver.supported())
         if status.is_error:

@@ -105,7 +105,14 @@ class ReferenceFacets:
     @cached_property
     def driver(self) -> DriverFacet:
         """The disk's driver."""
-        return DriverFacet(self.reference)
+        return DriverFacet(self.reference, self._connect_others)
+
+    def _connect_others(self) -> None:
+        """Start the drivers that the platform starts by itself, where keyboard and network card have a place."""
+        if self.reference.kind in (MachineKind.NONE, MachineKind.SEV):
+            others = {"keyboard": self.keyboard.connect, "nic": self.network.connect}
+            for name in self.reference.policy.connects:
+                others[name]()
 
     @cached_property
     def keyboard(self) -> KeyboardFacet:

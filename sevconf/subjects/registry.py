@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sevconf.contract import Target
 from sevconf.errors import UsageError
+from sevconf.subjects.choices import Choices
 from sevconf.subjects.near import near
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ _ERAS = {
     "era:edk2-202211": "the reference as UEFI 2.7, without the BeforeExitBootServices group",
     "era:edk2-head": "the reference as UEFI 2.10, which is the default",
 }
+#: Real firmware in QEMU; options follow behind commas.
+_FIRMWARE = {
+    "ovmf": "Debian's OVMF (EDK II) in QEMU, judged as core; options: ,image= ,vars= ,qemu= ,disk=",
+    "u-boot": "Debian's U-Boot in QEMU, judged as core; options as above",
+    "firmware:IMAGE": "any other firmware image in QEMU, judged as core; options as above",
+}
 #: Names of foreign code.
 _FOREIGN = {
     "FILE.py:CLASS": "a vendor's class (driver, iommu-driver or os-loader) in a Python file",
@@ -32,17 +39,20 @@ _FOREIGN = {
 #: What to do about a name that is none.
 _KNOWN = "`sevconf list targets` shows what can be judged"
 #: Names that are spoken for, and not built yet.
-_TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+|firmware:.+|ovmf|u-boot", re.IGNORECASE)
+_TO_COME = re.compile(r".*\.(efi|rom|jsonl)|.*\.fd#.+", re.IGNORECASE)
 
 
-def resolve(name: str) -> Target:
+def resolve(name: str, choices: Choices | None = None) -> Target:
     """
-    Return the target of that name; whoever asks closes it.
+    Return the target of that name, with what was chosen beside it; whoever asks closes it.
 
     Raises:
         UsageError: there is none, or it cannot be judged.
 
     """
+    choices = choices or Choices()
+    if choices.device and (":" not in name or name.startswith(("era:", _FAULTY))):
+        raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
     if name in _OWN:
         from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
 
@@ -56,12 +66,18 @@ def resolve(name: str) -> Target:
         return era(name.removeprefix("era:"))
     if name.startswith(_FAULTY):
         return _faulty(name.removeprefix(_FAULTY))
+    if name.partition(",")[0] in _FIRMWARE or name.startswith("firmware:"):
+        from sevconf.subjects.firmware.target import FirmwareTarget  # noqa: PLC0415 -- starts processes
+
+        return FirmwareTarget(name)
     if _TO_COME.fullmatch(name):
         raise UsageError(f"the target {name!r} is not supported by this version", hint=_KNOWN)
     if ":" in name:
+        from sevconf.subjects.python.limits import Limits  # noqa: PLC0415 -- as above
         from sevconf.subjects.python.target import PythonTarget  # noqa: PLC0415 -- starts processes
 
-        return PythonTarget(name)
+        limits = None if choices.timeout is None else Limits(wall=choices.timeout)
+        return PythonTarget(name, limits=limits, device=choices.device)
     if name.endswith(".py"):
         raise UsageError(f"expected a class with the file {name}", hint=f"name it: {name}:CLASS")
     raise UsageError(f"there is no target {name!r}", hint=near(name, _OWN) or _KNOWN)
@@ -85,4 +101,4 @@ def _faulty(name: str) -> Target:
 def names() -> tuple[tuple[str, str], ...]:
     """Return every name that can be judged, or its form, with what it stands for."""
     faulty = {f"{_FAULTY}{name}": fault.bug for name, fault in _catalogue().items()}
-    return tuple({**_OWN, **_ERAS, **faulty, **_FOREIGN}.items())
+    return tuple({**_OWN, **_ERAS, **_FIRMWARE, **faulty, **_FOREIGN}.items())

@@ -22,10 +22,16 @@ class FaultReason(Enum):
 
     NO_ROOT_ENTRY = 1
     NO_CONTEXT_ENTRY = 2
+    BAD_CONTEXT_ENTRY = 3
     BEYOND_WIDTH = 4
     NO_WRITE_ACCESS = 5
     NO_READ_ACCESS = 6
     BAD_TABLE_POINTER = 7
+    BAD_ROOT_POINTER = 8
+    BAD_CONTEXT_POINTER = 9
+    RESERVED_IN_ROOT = 10
+    RESERVED_IN_CONTEXT = 11
+    RESERVED_IN_TABLE = 12
 
 
 class GlobalCommand(IntFlag):

@@ -4,6 +4,7 @@ import pytest
 
 from sevconf.errors import BrokenContract
 from sevconf.model.devices.copier import CopierRegister
+from sevconf.model.devices.own import OwnDevice
 from sevconf.model.machine import ReferenceMachine
 from sevconf.trace import DeviceState, Dma
 from sevconf.vocabulary import AttributeOperation, EfiStatus, MachineKind, PciAttribute
@@ -32,7 +33,9 @@ def test_a_copier_that_does_not_answer(machine: ReferenceMachine, monkeypatch: p
     """A copy that does not end is given up, and nothing stays mapped."""
     driver = machine.own_driver
     assert driver.start() is SUCCESS
-    monkeypatch.setattr(machine.own_device.model, "step", lambda: None)
+    device = machine.own_device
+    assert isinstance(device, OwnDevice)
+    monkeypatch.setattr(device.model, "step", lambda: None)
     assert driver.work() is EfiStatus.TIMEOUT
     monkeypatch.undo()
     assert driver.work() is SUCCESS
@@ -41,6 +44,7 @@ def test_a_copier_that_does_not_answer(machine: ReferenceMachine, monkeypatch: p
 def test_what_a_model_may_not_do(machine: ReferenceMachine) -> None:
     """Without the bus-master bit its DMA does not happen; too much at once is a breach of the contract."""
     device = machine.own_device
+    assert isinstance(device, OwnDevice)
     machine.pci_io(device).attributes(AttributeOperation.DISABLE, PciAttribute.BUS_MASTER)
     assert device.read(0x20_0000, 4) == b"\xff" * 4
     device.write(0x20_0000, b"lost")

@@ -122,6 +122,7 @@ FAULTS = (
             ("MEM-01", "no exit handler of a driver calls a memory allocation service"),
             ("MEM-03", "an exit handler of a driver should neither create nor close events"),
         ),
+        shown_by=("DRV-32",),
         upstream="tianocore/edk2#9802, OvmfPkg/XenBusDxe/XenBusDxe.c, NotifyExitBoot",
     ),
     Fault(

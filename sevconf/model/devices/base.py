@@ -11,7 +11,7 @@ Spec: PCI Local Bus Specification 3.0, 6.1 and 6.2.2; the function's registers i
 Left out: interrupts, capabilities, the status register's bits, sizing of BARs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -30,7 +30,7 @@ _WIDTHS = {ConfigRegister.BAR0: 4, ConfigRegister.BAR1: 4}
 class PciFunction:
     """Configuration space of a function; a subclass is told when its bus-master bit changes."""
 
-    actor: ClassVar[str]
+    actor: str
     #: Device id in configuration space.
     device_id: ClassVar[int] = 0
     #: What Attributes(Supported) tells.
@@ -115,6 +115,8 @@ class Device(PciFunction):
         self._bus = bus
         self.running = False
         self._wanted = False
+        #: How many steps it makes where it may make progress.
+        self.pace: Callable[[], int] = lambda: 1
 
     # Registers
 
@@ -123,7 +125,7 @@ class Device(PciFunction):
         register = self._register(offset, width)
         if register is None:
             return None
-        self.step()
+        self.go_on()
         value = int(self._wanted) if register.name == "CONTROL" else self._value(register)
         self._record(register.name, value, write=False)
         return value
@@ -133,7 +135,7 @@ class Device(PciFunction):
         register = self._register(offset, width)
         if register is None:
             return False
-        self.step()
+        self.go_on()
         self._record(register.name, value, write=True)
         if register.name == "CONTROL":
             self._wanted = bool(value & 1)
@@ -169,8 +171,13 @@ class Device(PciFunction):
     # Progress
 
     def settle(self) -> None:
-        """Make a step before the command register changes."""
-        self.step()
+        """Go on before the command register changes."""
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Make as much progress as there is time for."""
+        for _ in range(self.pace()):
+            self.step()
 
     def step(self) -> None:
         """Make a step, if it runs."""

@@ -6,13 +6,27 @@ set. Whether it runs is asked of it behind each of its acts.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from sevconf.contract.device import MOST, DeviceBus, DeviceModel
 from sevconf.errors import BrokenContract
 from sevconf.model.bus import Bus
 from sevconf.model.devices.base import PciFunction
 from sevconf.model.recorder import Recorder
+from sevconf.model.root_bridge import Function
 from sevconf.trace import DeviceState
+
+
+class Stimulated(Function, Protocol):
+    """A function that makes progress, and to which something may happen outside."""
+
+    def step(self) -> None:
+        """Make a step of progress."""
+        ...
+
+    def stimulate(self) -> None:
+        """Let something happen outside that the device tells of by DMA."""
+        ...
 
 
 class OwnDevice(PciFunction):

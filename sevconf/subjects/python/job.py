@@ -20,9 +20,15 @@ FOREIGN_FACETS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker is for: a machine of that kind and seed, or (kind None) to tell what is known of the class."""
+    """
+    What a worker is for: a machine of that kind and seed, or (kind None) to tell what is known of the class.
+
+    `device` is what a driver of kind `device` is tried on, if not on what its class names: one of QEMU's
+    (`qemu:MODEL[,option=value…]`), or a class that models one (`FILE.py:CLASS`, `MODULE:CLASS`).
+    """
 
     origin: Origin
     kind: MachineKind | None = None
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
+    device: str = ""

@@ -26,6 +26,7 @@ from sevconf.subjects.near import near
 from sevconf.subjects.python import words
 from sevconf.subjects.python.guarded import methods
 from sevconf.subjects.python.roles import KINDS
+from sevconf.subjects.qemu.models import is_qemu
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,9 @@ def _from_name(name: str) -> ModuleType:
         raise UsageError(f"there is no module {error.name}", hint=hint) from error
 
 
-def describe(origin: Origin) -> Description:
+def describe(origin: Origin, device: str = "") -> Description:
     """
-    Import the class and look whether it fits the contract.
+    Import the class and look whether it fits the contract; so must the class of its device, unless QEMU has it.
 
     Raises:
         UsageError: it does not, or its import raises.
@@ -163,8 +164,11 @@ def describe(origin: Origin) -> Description:
         _check_constant(found, "kind", get_args(DeviceKind))
         kind = cast("Any", found).kind
         protocol = KINDS[cast("DeviceKind", kind)].protocol
-    if kind == "device":
-        _check_device(found)
+    if device and kind != "device":
+        what = f"a driver of kind {kind!r}" if kind else f"of role {role!r}"
+        raise UsageError(f"expected a driver of kind 'device' with --device, and {found.__name__} is {what}")
+    if kind == "device" and not is_qemu(device):
+        _check_device(found, class_of(origin_of(device)) if device else getattr(found, "device", None))
     for method in methods(protocol):
         _check_method(found, method.name, tuple(method.signature.parameters))
     _check_call(found, found, "be built with", given)
@@ -177,9 +181,8 @@ def describe(origin: Origin) -> Description:
     return Description(file, kind, queueing, package, version, role)
 
 
-def _check_device(found: type) -> None:
+def _check_device(found: type, device: object) -> None:
     """Look whether a driver's own device fits."""
-    device = getattr(found, "device", None)
     if not isinstance(device, type):
         raise UsageError(
             f"expected the class of its device's model as device of {found.__name__}, not {words.value(device)}",

@@ -112,8 +112,8 @@ class VendorIommu:
         return status
 
 
-def parts(vendor: type, origin: Origin, border: Border) -> Parts:
-    """Return the reference's parts with a vendor's class in its role."""
+def parts(vendor: type, origin: Origin, border: Border, model: type | None = None) -> Parts:
+    """Return the reference's parts with a vendor's class in its role; `model` models its device, if another does."""
 
     def made(protocol: type, *services: Any) -> Any:
         return judged(protocol, border.out(vendor, *services), border)
@@ -154,7 +154,7 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
 
     def device(bus: DeviceBus) -> DeviceModel:
         handle = offered(DeviceBus, "bus", bus, border)
-        return cast("DeviceModel", judged(DeviceModel, border.out(cast("Any", vendor).device, handle), border))
+        return cast("DeviceModel", judged(DeviceModel, border.out(model or cast("Any", vendor).device, handle), border))
 
     driver.__name__ = origin.class_name
     match origin.role:
