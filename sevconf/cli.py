@@ -22,7 +22,8 @@ import click
 
 from sevconf import __version__
 from sevconf.cli_comfort import COMMANDS as COMFORT
-from sevconf.cli_comfort import rules_like, show, targets_like
+from sevconf.cli_comfort import make_folder, rules_like, show, targets_like
+from sevconf.cli_explore import explore
 from sevconf.cli_reports import COMMANDS as REPORTS
 from sevconf.cli_reports import today
 from sevconf.errors import ForeignFailure, Hung, RecordError, SevconfError, UsageError
@@ -166,7 +167,7 @@ def run(  # noqa: PLR0917 -- click passes every option by name
         raise UsageError("expected --report-dir with --traces", hint="traces are kept in the report's folder")
     catalogue = load(suite_root())
     chosen = _chosen(catalogue, rules)
-    _folder(report_dir)
+    make_folder(report_dir)
     deviations = load_deviations(deviations_file) if deviations_file else ()
     judged = resolve(target, choices)
     smoked = True
@@ -245,14 +246,6 @@ def _chosen(catalogue: "Catalogue", rules: Iterable[str]) -> frozenset[str]:
     return frozenset(rules or catalogue.rules)
 
 
-def _folder(folder: Path | None) -> None:
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"expected a folder to write to: {error}") from error
-
-
 def _smoke(target: "Target") -> None:
     from sevconf.subjects.smoke import smoke as smoke_test
 
@@ -288,7 +281,7 @@ def jury(ctx: click.Context, cores: tuple[str, ...], report_dir: Path, everythin
     """Set the reference and real cores side by side, rule by rule; exit code 1 if a difference is unexplained."""
     from sevconf.jurors import CORES, assemble
 
-    _folder(report_dir)
+    make_folder(report_dir)
     found = assemble(cores or CORES, report_dir, everything=everything)
     for line in found.unexplained:
         click.echo(f"unexplained: {line}", err=True)
@@ -304,7 +297,7 @@ def drivers(core: str, report_dir: Path, everything: bool) -> None:
     """Look from outside at what a core's own drivers do to QEMU's devices at ExitBootServices."""
     from sevconf.jurors import watch_drivers
 
-    _folder(report_dir)
+    make_folder(report_dir)
     for driver in watch_drivers(core, report_dir, everything=everything):
         click.echo(f"{driver.driver}: {driver.at_exit}; {driver.state}")
 
@@ -344,8 +337,8 @@ def sensitivity(  # noqa: PLR0917 -- click passes every option by name
             near_by = difflib.get_close_matches(name, CATALOGUE, cutoff=0.5)
             hint = f"did you mean {' or '.join(near_by)}?" if near_by else "`sevconf list faults` shows them"
             raise UsageError(f"expected the name of a fault, not {name!r}", hint=hint)
-    _folder(report_dir)
-    _folder(resume.parent if resume is not None else None)
+    make_folder(report_dir)
+    make_folder(resume.parent if resume is not None else None)
     work = jobs(catalogue, chosen, faults or CATALOGUE, near=near)
     if faults:
         chosen &= {rule for name in faults for rule in CATALOGUE[name].declared}
@@ -403,5 +396,5 @@ def explain(rule: str, as_json: bool) -> None:
         click.echo(told(found), nl=False)
 
 
-for _command in (*REPORTS, *COMFORT):
+for _command in (*REPORTS, *COMFORT, explore):
     main.add_command(_command)

@@ -5,10 +5,12 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from sevconf.errors import UsageError
 from sevconf.verdict import ExitCode
 
 #: Verdicts that have a colour.
@@ -47,6 +49,15 @@ def targets_like(_: click.Context, __: click.Parameter, incomplete: str) -> list
 
     found = [(name, about) for name, about in names() if name.startswith(incomplete) and "CLASS" not in name]
     return [CompletionItem(name, help=about) for name, about in found] or [CompletionItem(incomplete, type="file")]
+
+
+def make_folder(folder: Path | None) -> None:
+    """Make the folder that something is written to, if any; one that can't be made is wrong use."""
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"expected a folder to write to: {error}") from error
 
 
 @click.command()

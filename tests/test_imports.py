@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "differential": _VALUES | {"model"},
     "faults": _VALUES | {"model", "monitors", "subjects"},
     "subjects": _VALUES | {"model", "monitors", "faults"},
-    "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite"},
+    "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite", "verdict"},
 }
 #: The rooms on top, which may import all of these.
 TOP = {
