@@ -66,12 +66,13 @@ def _choices(command: Any) -> Any:
 
     @functools.wraps(command)
     def chosen(
-        *given: Any, iommu: str, era: str, beneath: tuple[str, ...], pcd: tuple[str, ...], **options: Any
+        *given: Any, iommu: str, era: str, beneath: tuple[str, ...], pcd: tuple[str, ...], inject: str, **options: Any
     ) -> Any:
-        return command(*given, choices=Choices(iommu, era, beneath, pcd), **options)
+        return command(*given, choices=Choices(iommu, era, beneath, pcd, inject), **options)
 
     default = Choices()
     for option in (
+        click.option("--inject", default="", metavar="FAULT", help="Put this fault into the binary, from outside."),
         click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD of a binary's build."),
         click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
         click.option("--era", default=default.era, show_default=True, help="Firmware era of a binary's platform."),

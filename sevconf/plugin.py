@@ -60,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
     group.addoption("--sevconf-iommu", default="", help="binary IOMMU driver beneath the target")
     group.addoption("--sevconf-era", default=Choices().era, help="firmware era of a binary's platform")
+    group.addoption("--sevconf-inject", default="", help="fault to be put into a binary")
     group.addoption("--sevconf-with", action="append", default=[], help="image to start before a binary; repeatable")
     group.addoption("--sevconf-pcd", action="append", default=[], help="TOKEN=VALUE of a binary's build; repeatable")
     group.addoption("--sevconf-traces", action="store_true", help="keep the trace of every row in D/traces")
@@ -87,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def options(choices: Choices) -> list[str]:
     """Return the options that tell another process of pytest what was chosen beside the target."""
-    single = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}"]
+    single = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}", f"--sevconf-inject={choices.inject}"]
     return [*single, *(f"--sevconf-with={i}" for i in choices.beneath), *(f"--sevconf-pcd={p}" for p in choices.pcd)]
 
 
@@ -97,6 +98,7 @@ def _choices(config: pytest.Config) -> Choices:
         config.getoption("sevconf_era"),
         tuple(config.getoption("sevconf_with")),
         tuple(config.getoption("sevconf_pcd")),
+        config.getoption("sevconf_inject"),
     )
 
 

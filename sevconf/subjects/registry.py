@@ -51,6 +51,8 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
 
     """
     choices = choices or Choices()
+    if choices.inject and (choices.iommu or not _BINARY.fullmatch(name)):
+        raise UsageError("expected a binary as target with --inject", hint="faults are put into what is judged")
     if choices.iommu:
         from sevconf.subjects.binary.beneath import TargetOverIommu  # noqa: PLC0415 -- starts processes
 
