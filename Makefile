@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check cover bench soak clean
+.PHONY: run test check cover bench fuzz-iommu soak clean
 
 # Judge the reference machine: prints the tables, writes reports/reference/.
 run: $(VENV)/installed
@@ -28,6 +28,10 @@ cover: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+# Random stories of DMA, on the real IoMmuDxe and on the model; FUZZ=--seed=7 repeats one run.
+fuzz-iommu: $(VENV)/installed-dev
+	$(BIN)/python .ci/fuzz-iommu $(FUZZ)
 
 # Everything, for hours; picks up where it stopped.
 soak: $(VENV)/installed-dev

@@ -269,7 +269,12 @@ class ForgetsReadsAtExit(Injected):
         """Swallow what concerns them."""
         if not self.exiting or change.cbit is CBit.CLEAR:
             return (change,)
-        kept = {live.start + n * PAGE_SIZE for live in self.live.values() if live.operation is _READ for n in range(live.pages)}
+        kept = {
+            live.start + n * PAGE_SIZE
+            for live in self.live.values()
+            if live.operation is _READ
+            for n in range(live.pages)
+        }
         return _without(change, kept)
 
 
@@ -296,12 +301,18 @@ class DoesNotDecrypt(Injected):
 
 
 class OpensNeighbour(Injected):
-    """Map also opens the page behind the last one of a common buffer, and nobody closes it."""
+    """Map also opens the page behind a common buffer's last one, for as long as the mapping lives."""
 
     def on_mapped(self, token: MappingToken, live: Live) -> None:
         """Open one more."""
         if live.operation is _COMMON:
-            self.firmware.guest.set_cbit(Gva(live.start + live.pages * PAGE_SIZE), 1, CBit.CLEAR)
+            self.firmware.guest.set_cbit(_behind(live), 1, CBit.CLEAR)
+
+    def on_unmap(self, live: Live, unmap: Callable[[], EfiStatus]) -> EfiStatus:
+        """Close it."""
+        if live.operation is _COMMON:
+            self.firmware.guest.set_cbit(_behind(live), 1, CBit.SET)
+        return unmap()
 
 
 class SkipsRead(Injected):
@@ -463,6 +474,10 @@ class ExitHandlerAtNotify(Injected):
         return handler(kind, int(Tpl.NOTIFY) if at_exit else tpl, *rest)
 
 
+def _behind(live: Live) -> Gva:
+    return Gva(live.start + live.pages * PAGE_SIZE)
+
+
 def _without(change: Change, pages: set[int]) -> tuple[Change, ...]:
     return tuple(Change(page, Gpa(page), 1, change.cbit) for page in change.addresses if page not in pages)
 
@@ -528,5 +543,7 @@ def driver_type(name: str) -> type[BinaryIommu]:
     if not name:
         return BinaryIommu
     if name not in INJECTIONS:
-        raise UsageError(f"there is no fault {name!r} to inject", hint=near(name, INJECTIONS) or "`sevconf list faults`")
+        raise UsageError(
+            f"there is no fault {name!r} to inject", hint=near(name, INJECTIONS) or "`sevconf list faults`"
+        )
     return INJECTIONS[name].driver

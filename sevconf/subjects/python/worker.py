@@ -21,9 +21,9 @@ from sevconf.model.machine import ReferenceMachine
 from sevconf.subjects.python import words
 from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
+from sevconf.subjects.python.foreign_iommu import ForeignIommuSetup
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
-from sevconf.subjects.python.foreign_iommu import ForeignIommuSetup
 from sevconf.subjects.python.parts import description, parts
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
