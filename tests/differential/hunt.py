@@ -1,4 +1,4 @@
-"""Random stories of DMA, lived through by two IOMMU drivers; a difference is shrunk to the shortest story that shows it."""
+"""Random stories of DMA, lived through by two IOMMU drivers; a difference is shrunk to the shortest one."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ Two machines that differ in their IOMMU driver live through one story, and are c
 Compared are statuses, which pages are shared, and bytes as the driver and the device see them. Addresses are not, nor
 bytes that nobody wrote: memory of AllocateBuffer before its first write, what a device left out of a Write mapping, and
 what lies behind the mapped bytes of a common buffer while it is mapped. Of the tail that neither driver rewrites, the
-rest of the last 16 bytes is lost for good: the processor encrypts them as one, so to rewrite their beginning garbles it.
+rest of the last 16 bytes is lost for good: the processor encrypts them as one, and to rewrite a part garbles the rest.
 """
 
 from dataclasses import dataclass, field

@@ -2,8 +2,8 @@
 Faults put into a binary IOMMU driver from outside: at the services it calls, the protocol it offers, its page tables.
 
 Each is a driver with one bug that its maker never built: what the binary asks is answered wrongly, undone or done once
-more on its behalf, and it is who acts. Nothing here knows a build. So any shipped driver shows that the rules would have
-caught it, by the difference from the driver as it is: exactly the rules that a fault names.
+more on its behalf, and it is who acts. Nothing here knows a build. So any shipped driver shows that the rules would
+have caught it, by the difference from the driver as it is: exactly the rules that a fault names.
 
 Left out: faults inside of the binary's own data, such as its list of mappings; and device drivers, whose registers and
 PciIo no binary reaches yet.
@@ -66,9 +66,14 @@ class Live:
         """Pages that the device was given."""
         return pages_for(self.device + self.length - self.start)
 
+    @property
+    def addresses(self) -> list[int]:
+        """First byte of each of them."""
+        return [self.start + number * PAGE_SIZE for number in range(self.pages)]
+
 
 class Injected(BinaryIommu):
-    """A binary IOMMU driver with something between it and the firmware; `on_…` and `amended` are what faults replace."""
+    """A binary IOMMU driver with something between it and the firmware; faults replace `on_…` and `amended`."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -118,7 +123,7 @@ class Injected(BinaryIommu):
         del at_exit
         notify()
 
-    def on_mapped(self, token: MappingToken, live: Live) -> None:
+    def on_mapped(self, live: Live) -> None:
         """Hear that Map made a mapping."""
 
     def on_unmap(self, live: Live, unmap: Callable[[], EfiStatus]) -> EfiStatus:
@@ -182,7 +187,7 @@ class Injected(BinaryIommu):
             live = Live(operation, host, length, Gva(mapped.device_address))
             self.live[mapped.mapping] = live
             with self.acting():
-                self.on_mapped(mapped.mapping, live)
+                self.on_mapped(live)
         return mapped
 
     def unmap(self, mapping: MappingToken) -> EfiStatus:
@@ -301,24 +306,24 @@ class DoesNotDecrypt(Injected):
 
 
 class OpensNeighbour(Injected):
-    """Map also opens the page behind a common buffer's last one, for as long as the mapping lives."""
+    """Map also opens the page in front of a bounce, for as long as the mapping lives."""
 
-    def on_mapped(self, token: MappingToken, live: Live) -> None:
+    def on_mapped(self, live: Live) -> None:
         """Open one more."""
-        if live.operation is _COMMON:
-            self.firmware.guest.set_cbit(_behind(live), 1, CBit.CLEAR)
+        if live.bounced:
+            self.firmware.guest.set_cbit(Gva(live.start - PAGE_SIZE), 1, CBit.CLEAR)
 
     def on_unmap(self, live: Live, unmap: Callable[[], EfiStatus]) -> EfiStatus:
         """Close it."""
-        if live.operation is _COMMON:
-            self.firmware.guest.set_cbit(_behind(live), 1, CBit.SET)
+        if live.bounced:
+            self.firmware.guest.set_cbit(Gva(live.start - PAGE_SIZE), 1, CBit.SET)
         return unmap()
 
 
 class SkipsRead(Injected):
     """Map for BusMasterRead does not copy the caller's bytes to the bounce."""
 
-    def on_mapped(self, token: MappingToken, live: Live) -> None:
+    def on_mapped(self, live: Live) -> None:
         """Wipe what was copied."""
         if live.operation is _READ and live.bounced:
             self.firmware.guest.write(live.device, bytes(live.length))
@@ -327,7 +332,7 @@ class SkipsRead(Injected):
 class CopiesWholePages(Injected):
     """Map for BusMasterRead copies to the end of the page, and so shows the host what lies behind the mapped bytes."""
 
-    def on_mapped(self, token: MappingToken, live: Live) -> None:
+    def on_mapped(self, live: Live) -> None:
         """Copy the rest."""
         guest = self.firmware.guest
         rest = live.start + live.pages * PAGE_SIZE - (live.device + live.length)
@@ -372,12 +377,23 @@ class AllocatesAtHighLevel(Injected):
 # Unmap
 
 
-class LeavesShared(Injected):
-    """Unmap leaves pages shared: writes to page tables that set the C-bit are lost until exit."""
+class LeavesReadShared(Injected):
+    """Unmap of a BusMasterRead mapping gives its bounce back still shared."""
+
+    _ending: Live | None = None
 
     def amended(self, change: Change) -> tuple[Change, ...]:
-        """Swallow it."""
-        return () if change.cbit is CBit.SET and not self.exiting else (change,)
+        """Swallow what concerns it."""
+        if self._ending is None or change.cbit is CBit.CLEAR:
+            return (change,)
+        return _without(change, set(self._ending.addresses))
+
+    def on_unmap(self, live: Live, unmap: Callable[[], EfiStatus]) -> EfiStatus:
+        """Watch one mapping."""
+        self._ending = live if live.operation is _READ else None
+        status = unmap()
+        self._ending = None
+        return status
 
 
 class ForgetsLastPage(Injected):
@@ -444,7 +460,7 @@ class FreesBeforeSealing(Injected):
         """Put it off."""
         if self._sealing is None or change.cbit is CBit.CLEAR:
             return (change,)
-        return _without(change, {self._sealing.start + n * PAGE_SIZE for n in range(self._sealing.pages)})
+        return _without(change, set(self._sealing.addresses))
 
     _sealing: Live | None = None
 
@@ -472,10 +488,6 @@ class ExitHandlerAtNotify(Injected):
     def on_create(self, handler: Handler, kind: int, tpl: int, *rest: Any, at_exit: bool) -> Any:
         """Make the exit event at TPL_NOTIFY."""
         return handler(kind, int(Tpl.NOTIFY) if at_exit else tpl, *rest)
-
-
-def _behind(live: Live) -> Gva:
-    return Gva(live.start + live.pages * PAGE_SIZE)
 
 
 def _without(change: Change, pages: set[int]) -> tuple[Change, ...]:
@@ -520,7 +532,7 @@ INJECTIONS = {
         Injection("one-bounce-for-two", OneBounceForTwo, ()),
         Injection("refuses-write", RefusesWrite, ()),
         Injection("allocates-at-high-level", AllocatesAtHighLevel, ()),
-        Injection("leaves-shared", LeavesShared, ()),
+        Injection("leaves-read-shared", LeavesReadShared, ()),
         Injection("forgets-last-page", ForgetsLastPage, ()),
         Injection("unmap-does-nothing", UnmapDoesNothing, ()),
         Injection("bounce-not-zeroed", BounceNotZeroed, ()),
