@@ -310,14 +310,22 @@ class OpensNeighbour(Injected):
 
     def on_mapped(self, live: Live) -> None:
         """Open one more."""
-        if live.bounced:
-            self.firmware.guest.set_cbit(Gva(live.start - PAGE_SIZE), 1, CBit.CLEAR)
+        self._neighbour(live, CBit.CLEAR)
 
     def on_unmap(self, live: Live, unmap: Callable[[], EfiStatus]) -> EfiStatus:
         """Close it."""
-        if live.bounced:
-            self.firmware.guest.set_cbit(Gva(live.start - PAGE_SIZE), 1, CBit.SET)
+        self._neighbour(live, CBit.SET)
         return unmap()
+
+    def on_notified(self, notify: Callable[[], None], *, at_exit: bool) -> None:
+        """Close all, before the binary tears down."""
+        for live in self.live.values() if self.exiting and not at_exit else ():
+            self._neighbour(live, CBit.SET)
+        notify()
+
+    def _neighbour(self, live: Live, cbit: CBit) -> None:
+        if live.bounced:
+            self.firmware.guest.set_cbit(Gva(live.start - PAGE_SIZE), 1, cbit)
 
 
 class SkipsRead(Injected):
