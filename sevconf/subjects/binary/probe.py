@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sevconf.model.machine import ReferenceMachine
 from sevconf.subjects.binary.abi.protocols import IOMMU
 from sevconf.subjects.binary.firmware.system import Judge
-from sevconf.subjects.binary.inject import driver_type
+from sevconf.subjects.binary.inject.drivers import driver_type
 from sevconf.subjects.binary.origin import Package
 from sevconf.vocabulary import PAGE_SIZE, DmaOperation, Gva, MachineKind, MemoryType
 

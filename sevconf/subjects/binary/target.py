@@ -18,7 +18,7 @@ from sevconf.contract import Capability, Identity
 from sevconf.errors import ForeignFailure, Unsupported, UsageError
 from sevconf.subjects.binary.abi.protocols import IOMMU
 from sevconf.subjects.binary.images.files import load, place_of
-from sevconf.subjects.binary.inject import driver_type
+from sevconf.subjects.binary.inject.table import check
 from sevconf.subjects.binary.origin import BinaryOrigin, Package
 from sevconf.subjects.binary.platform import era
 from sevconf.subjects.binary.symbols import symbols_beside
@@ -63,7 +63,7 @@ def unpack(name: str, choices: Choices) -> Unpacked:
         Unsupported: it is of another architecture or form.
 
     """
-    driver_type(choices.inject)
+    check(choices.inject)
     place = place_of(name)
     image = load(place)
     # A bare name beneath is one of the same file.

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def prepare(binaries: Iterable[BinaryOrigin]) -> None:
     """Load what the workers of these binaries need, before they are forked."""
-    from sevconf.subjects.binary import inject
+    from sevconf.subjects.binary.inject import drivers
 
-    del inject
+    del drivers
     for binary in binaries:
         binary.package()
 
@@ -83,7 +83,7 @@ class _Judge:
 
 def _binary_iommu(origin: BinaryOrigin, border: Border) -> Any:
     def iommu(core: "Core", guest: "Guest", ledger: "MappingLedger", **_: object) -> Iommu:
-        from sevconf.subjects.binary.inject import driver_type
+        from sevconf.subjects.binary.inject.drivers import driver_type
 
         package = origin.package()
         return driver_type(package.inject)(package, core, guest, ledger, judge=_Judge(border))

@@ -1,0 +1,159 @@
+"""
+The faults that can be put into a binary from outside, as a table that needs none of the libraries for binaries.
+
+Each is an IOMMU driver with one bug that its maker never built. `drivers` says how. Exactly these rules newly fail, by
+the difference from the driver as it is, if that one defers its teardown, bounces Read and Write, and opens common
+buffers in place; of a driver that fails some of them anyhow, the others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sevconf.errors import UsageError
+from sevconf.subjects.near import near
+from sevconf.vocabulary import Party
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One fault: its name, what the driver does then, the rules that newly fail (none: a control), and whose it is."""
+
+    name: str
+    bug: str
+    catches: tuple[str, ...]
+    party: Party = Party.IOMMU_DRIVER
+
+
+_EVERY = (
+    Injection(
+        "no-exit-handler",
+        "Its event of the ExitBootServices group is made, and belongs to no group.",
+        (),
+    ),
+    Injection(
+        "runs-deferred-at-once",
+        "What it defers by signaling an event of its own is done at once, before other handlers had their turn.",
+        (),
+    ),
+    Injection(
+        "defers-at-notify",
+        "Its private events are at TPL_NOTIFY, where they overtake handlers at TPL_CALLBACK.",
+        (),
+    ),
+    Injection(
+        "all-at-notify",
+        "All its events are at TPL_NOTIFY, so that it tears down before handlers at TPL_CALLBACK run.",
+        (),
+    ),
+    Injection(
+        "allocates-at-exit",
+        "Allocates from pool in its exit handler and in what that defers.",
+        (),
+    ),
+    Injection(
+        "frees-at-exit",
+        "Releases pool in its exit handler and in what that defers.",
+        (),
+    ),
+    Injection(
+        "leaves-shared-at-exit",
+        "At exit no page becomes private again.",
+        (),
+    ),
+    Injection(
+        "forgets-reads-at-exit",
+        "At exit the pages of BusMasterRead mappings stay as they are.",
+        (),
+    ),
+    Injection(
+        "leaves-bytes-at-exit",
+        "What its teardown makes private again is not rewritten: DRAM keeps the plaintext.",
+        (),
+    ),
+    Injection(
+        "exit-handler-at-notify",
+        "Control, no fault: its exit handler is at TPL_NOTIFY, and what it defers is at TPL_CALLBACK still.",
+        (),
+    ),
+    Injection(
+        "does-not-decrypt",
+        "Map leaves the C-bit of what it hands to a device: writes to page tables that clear it are lost.",
+        (),
+    ),
+    Injection(
+        "opens-neighbour",
+        "Map also opens the page in front of a bounce, for as long as the mapping lives.",
+        (),
+    ),
+    Injection(
+        "skips-read",
+        "Map for BusMasterRead does not copy the caller's bytes to the bounce.",
+        (),
+    ),
+    Injection(
+        "copies-whole-pages",
+        "Map for BusMasterRead copies to the end of the page, and so shows the host what lies behind the mapped bytes.",
+        (),
+    ),
+    Injection(
+        "one-bounce-for-two",
+        "Map for BusMasterWrite hands out the bounce of a mapping that is live already.",
+        (),
+    ),
+    Injection(
+        "refuses-write",
+        "Map for BusMasterWrite is refused for want of resources.",
+        (),
+    ),
+    Injection(
+        "allocates-at-high-level",
+        "Allocates from pool at TPL_HIGH_LEVEL.",
+        (),
+    ),
+    Injection(
+        "forgets-last-page",
+        "Of several pages the last one stays shared when they are made private.",
+        (),
+    ),
+    Injection(
+        "unmap-does-nothing",
+        "Unmap of a BusMasterRead mapping says that it has ended, and does nothing.",
+        (),
+    ),
+    Injection(
+        "bounce-not-zeroed",
+        "Unmap does not rewrite the bounce: DRAM keeps its plaintext.",
+        (),
+    ),
+    Injection(
+        "loses-write-data",
+        "Unmap of a BusMasterWrite mapping does not bring the device's bytes to the caller.",
+        (),
+    ),
+    Injection(
+        "overruns-caller",
+        "Unmap of a BusMasterWrite mapping copies to the end of the page, over what lies behind the caller's buffer.",
+        (),
+    ),
+    Injection(
+        "frees-before-sealing",
+        "Pages of a bounce are given back while they are shared, and made private afterwards.",
+        (),
+    ),
+)
+
+#: Every fault that can be injected, by name.
+INJECTIONS: Mapping[str, Injection] = {injection.name: injection for injection in _EVERY}
+
+
+def check(name: str) -> None:
+    """
+    Do nothing if there is such a fault, or if `name` is empty.
+
+    Raises:
+        UsageError: there is none.
+
+    """
+    if name and name not in INJECTIONS:
+        hint = near(name, INJECTIONS) or "`sevconf list faults` shows them"
+        raise UsageError(f"there is no fault {name!r} to inject", hint=hint)
