@@ -2,7 +2,7 @@
 A vendor's IOMMU driver and OS loader as parts of the reference machine, in the worker.
 
 What they are given and offer is checked at the border. What the machine has to know of a mapping's end is recorded
-here, because foreign code has no ledger. A teardown of its own shows by the C-bits that it sets.
+here, because foreign code has no ledger (`foreign_mappings`).
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ from sevconf.model.iommu.base import Iommu, MappingLedger
 from sevconf.model.machine import FIRMWARE_SIZE
 from sevconf.model.os_loader import OsLoader as ReferenceLoader
 from sevconf.model.parts import Parts
+from sevconf.subjects.foreign_mappings import ForeignMappings
 from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.guarded import judged, offered
 from sevconf.subjects.python.load import Origin
@@ -37,9 +38,10 @@ from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, Me
 class CheckedMemEncrypt:
     """The C-bit of pages that there are."""
 
-    def __init__(self, guest: Guest, culprit: str) -> None:
+    def __init__(self, guest: Guest, culprit: str, mappings: ForeignMappings) -> None:
         self._guest = guest
         self._culprit = culprit
+        self._mappings = mappings
 
     def set_cbit(self, gva: Gva, pages: int, cbit: CBit) -> None:
         """Change it; an address that is no page's, or a page that nothing maps, breaks the contract."""
@@ -48,6 +50,8 @@ class CheckedMemEncrypt:
             how = f"asks for {pages} pages from {gva:#x}, which are no mapped pages"
             raise BrokenContract(self._culprit, "change C-bits", how)
         self._guest.set_cbit(gva, pages, cbit)
+        if cbit is CBit.SET:
+            self._mappings.closed(gva, pages)
 
 
 class OwnMemory:
@@ -76,10 +80,10 @@ class OwnMemory:
 class VendorIommu:
     """An IOMMU driver of a vendor's; `make` builds it when the machine starts it."""
 
-    def __init__(self, make: Callable[[], IommuDriver], ledger: MappingLedger, actor: str) -> None:
+    def __init__(self, make: Callable[[], IommuDriver], mappings: ForeignMappings, actor: str) -> None:
         self.actor = actor
         self._make = make
-        self._ledger = ledger
+        self._mappings = mappings
 
     def start(self) -> None:
         """Build the driver, and run its entry point."""
@@ -90,22 +94,28 @@ class VendorIommu:
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
         """Ask for a buffer."""
-        return self._driver.allocate_buffer(memory_type, pages)
+        with self._mappings.serving():
+            return self._driver.allocate_buffer(memory_type, pages)
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:
         """Give a buffer back."""
-        return self._driver.free_buffer(pages, host)
+        with self._mappings.serving():
+            return self._driver.free_buffer(pages, host)
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Ask for a mapping; a vendor's driver is told three operations, whatever the bus master addresses."""
         del wide
-        return self._driver.map(operation, host, length)
+        with self._mappings.serving():
+            mapped = self._driver.map(operation, host, length)
+        self._mappings.made(mapped)
+        return mapped
 
     def unmap(self, mapping: MappingToken) -> EfiStatus:
         """End a mapping: it has ended if the driver says so."""
-        status = self._driver.unmap(mapping)
+        with self._mappings.serving():
+            status = self._driver.unmap(mapping)
         if not status.is_error:
-            self._ledger.ended(mapping)
+            self._mappings.unmapped(mapping)
         return status
 
 
@@ -128,11 +138,13 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
         return cast("Driver", made(QueueingBlockDriver if queueing else KINDS[kind].protocol, *services))
 
     def iommu(core: Core, guest: Guest, ledger: MappingLedger, **_: object) -> Iommu:
+        mappings = ForeignMappings(ledger)
+
         def make() -> IommuDriver:
-            checked = offered(MemEncrypt, "mem_encrypt", CheckedMemEncrypt(guest, origin.culprit), border)
+            checked = offered(MemEncrypt, "mem_encrypt", CheckedMemEncrypt(guest, origin.culprit, mappings), border)
             return cast("IommuDriver", made(IommuDriver, boot_services(core), memory(guest), checked))
 
-        return VendorIommu(make, ledger, origin.culprit)
+        return VendorIommu(make, mappings, origin.culprit)
 
     class VendorLoader(ReferenceLoader):
         """An OS loader of a vendor's; the OS takes over when boot services are gone."""
