@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check cover bench fuzz-iommu soak clean
+.PHONY: run test check cover bench fuzz-iommu variants soak clean
 
 # Judge the reference machine: prints the tables, writes reports/reference/.
 run: $(VENV)/installed
@@ -31,7 +31,11 @@ bench: $(VENV)/installed-dev
 
 # Random stories of DMA, on the real IoMmuDxe and on the model; FUZZ=--seed=7 repeats one run.
 fuzz-iommu: $(VENV)/installed-dev
-	$(BIN)/python .ci/fuzz-iommu $(FUZZ)
+	$(BIN)/python -m tests.differential $(FUZZ)
+
+# Debian's IoMmuDxe, built with one change each and judged; needs what tests/variants.py says.
+variants: $(VENV)/installed-dev
+	$(BIN)/python -m tests.variants $(VARIANTS)
 
 # Everything, for hours; picks up where it stopped.
 soak: $(VENV)/installed-dev

@@ -1,13 +1,21 @@
 """Damaged images by the thousand: flipped bits, cuts, overlaps and huge sizes in PE images, option ROMs and volumes."""
 
+import argparse
+import os
 import random
 import struct
+import sys
+import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
+from tabulate import tabulate
 
 from sevconf.errors import Unsupported, UsageError
 from sevconf.subjects.binary.images import files
@@ -147,3 +155,25 @@ def tried(mutant: Mutant, folder: Path, tally: Counter[tuple[str, str, str]]) ->
     except BaseException as error:
         error.add_note(f"mutant {mutant.number}: {mutant.kind} in a {mutant.form}, {mutant.data[:64].hex()}…")
         raise
+
+
+def main() -> int:
+    """Try them all, and say what became of them; an error passes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=300, help="images (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=None, help="seed of all randomness (default: a fresh one)")
+    options = parser.parse_args()
+    start = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed
+    click.echo(f"seed {start}")
+    tally: Counter[tuple[str, str, str]] = Counter()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(lambda mutant: tried(mutant, Path(folder), tally), mutants(start, options.count)):
+            pass
+    click.echo(
+        tabulate([(*key, times) for key, times in sorted(tally.items())], ("form", "damage", "outcome", "times"))
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-from known_truth import RULES, judged, newly_failing
 
 from sevconf.errors import UsageError
 from sevconf.reporting.report import Report
@@ -11,6 +10,7 @@ from sevconf.subjects.binary.inject.drivers import DRIVERS
 from sevconf.subjects.binary.inject.table import INJECTIONS, Injection
 from sevconf.subjects.choices import Choices
 from sevconf.subjects.registry import resolve
+from tests.known_truth import RULES, judged, newly_failing
 
 REAL = "/usr/share/OVMF/OVMF_CODE_4M.fd#IoMmuDxe"
 #: All faults by all rules if the environment says so, as CI's does; else a few, by the rules that any fault fails.
@@ -31,7 +31,7 @@ def test_an_injected_fault_is_caught_by_its_rules_alone(injection: Injection, un
     """The difference from the unmodified driver are the rules that the fault names."""
     report = judged(REAL, injection.name, rules=_JUDGED_BY)
     assert newly_failing(unmodified, report) == set(injection.catches)
-    assert ("--inject", injection.name) in report.identity.tools
+    assert ("--inject", injection.name) in report.target.tools
 
 
 def test_every_fault_is_told_and_built() -> None:

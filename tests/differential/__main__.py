@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """
 Random stories of DMA on a real IOMMU driver and on the reference driver without its corrections: they must do the same.
 
@@ -9,12 +8,11 @@ import argparse
 import random
 import sys
 import traceback
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import click
 
-from differential.hunt import REAL, binary, hunt
-from differential.worlds import Uncorrected
+from .hunt import REAL, binary, hunt
+from .worlds import Uncorrected
 
 
 def main() -> int:
@@ -29,9 +27,9 @@ def main() -> int:
         try:
             tally = hunt(real, Uncorrected, examples=options.examples, start=start)
         except AssertionError as difference:
-            print("".join(traceback.format_exception_only(difference)))
+            click.echo("".join(traceback.format_exception_only(difference)))
             return 1
-    print(f"{tally.told()}\nno difference")
+    click.echo(f"{tally.told()}\nno difference")
     return 0
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """
 Known truth from source: Debian's package `edk2`, its IoMmuDxe built with one change each, judged, and held against it.
 
@@ -17,13 +16,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from tabulate import tabulate
 
+from tests.known_truth import judged, newly_failing
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from known_truth import judged, newly_failing
-
 PLACE = ROOT / "build" / "variants"
 SOURCE = PLACE / "edk2"
 FILE = SOURCE / "OvmfPkg/IoMmuDxe/AmdSevIoMmu.c"
@@ -74,7 +72,9 @@ class Variant:
 
 VARIANTS = (
     Variant("unchanged", (), ()),
-    Variant("control-exit-at-notify", (Edit(INSTALL, r"(EVT_SIGNAL_EXIT[^,]*,[^,]*)TPL_CALLBACK", r"\1TPL_NOTIFY"),), ()),
+    Variant(
+        "control-exit-at-notify", (Edit(INSTALL, r"(EVT_SIGNAL_EXIT[^,]*,[^,]*)TPL_CALLBACK", r"\1TPL_NOTIFY"),), ()
+    ),
     Variant(
         "control-zeroes-while-shared",
         (
@@ -97,9 +97,7 @@ VARIANTS = (
         (),
     ),
     Variant("common-not-rewritten", (Edit(UNMAP, r"CopyMem \(\s*\(VOID \*\)\(UINTN\)MapInfo->Crypted.*?\);", ""),), ()),
-    Variant(
-        "no-copy-back", (Edit(UNMAP, r"(BusMasterWrite64:\n)", rf"\1 if ({BOUNCED}) {{ break; }}\n"),), ()
-    ),
+    Variant("no-copy-back", (Edit(UNMAP, r"(BusMasterWrite64:\n)", rf"\1 if ({BOUNCED}) {{ break; }}\n"),), ()),
     Variant(
         "reads-whole-pages",
         (
@@ -218,8 +216,8 @@ def main() -> int:
         right = fails == set(variant.fails)
         wrong += not right
         rows.append((variant.name, "as declared" if right else "WRONG", " ".join(sorted(fails))))
-        print(*rows[-1], flush=True)
-    print(tabulate(rows, ("variant", "is", "newly fails")))
+        click.echo(" ".join(rows[-1]))
+    click.echo(tabulate(rows, ("variant", "is", "newly fails")))
     return 1 if wrong else 0
 
 
