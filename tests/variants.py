@@ -146,7 +146,7 @@ def run(command: str, folder: Path, **more: str) -> None:
     """Run a command of the shell; its output is kept in a log."""
     with (PLACE / "log").open("a", encoding="utf-8") as log:
         done = subprocess.run(
-            ["bash", "-c", command], cwd=folder, stdout=log, stderr=log, env={**os.environ, **more}, check=False
+            ["/bin/bash", "-c", command], cwd=folder, stdout=log, stderr=log, env={**os.environ, **more}, check=False
         )
     if done.returncode:
         sys.exit(f"{command!r} ends with code {done.returncode}: see {log.name}")

@@ -169,9 +169,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(lambda mutant: tried(mutant, Path(folder), tally), mutants(start, options.count)):
             pass
-    click.echo(
-        tabulate([(*key, times) for key, times in sorted(tally.items())], ("form", "damage", "outcome", "times"))
-    )
+    rows = [(*key, times) for key, times in sorted(tally.items())]
+    click.echo(tabulate(rows, ("form", "damage", "outcome", "times")))
     return 0
 
 

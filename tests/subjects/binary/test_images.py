@@ -167,7 +167,7 @@ def test_a_reader_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pro
 
 
 def test_mutated_images_are_refused_or_loaded(tmp_path: Path) -> None:
-    """Whatever is wrong with a file, the outcome is an image or one message; `python -m tests.subjects.binary.mutants` tries more."""
+    """Whatever is wrong with a file, the outcome is an image or one message; `mutants` run as a program tries more."""
     tally: Counter[tuple[str, str, str]] = Counter()
     for mutant in mutants(seed=0, count=30):
         tried(mutant, tmp_path, tally)
