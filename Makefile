@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check cover bench fuzz-iommu variants soak clean
+.PHONY: run test check cover mutation bench fuzz-core fuzz-iommu sensitivity variants soak clean
 
 # Judge the reference machine: prints the tables, writes reports/reference/.
 run: $(VENV)/installed
@@ -26,8 +26,21 @@ cover: $(VENV)/installed-dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
+# A sample of mutants of model and monitors, each of which the rules have to tell; all of them: make soak.
+mutation: $(VENV)/installed-dev
+	$(BIN)/python -m tests.mutation --quick --sample 60 --seed 2
+
 bench: $(VENV)/installed-dev
 	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+# Random sequences on the reference and on real cores, SECONDS on each core.
+SECONDS ?= 120
+fuzz-core: $(VENV)/installed-dev
+	$(BIN)/python fuzz/core.py --count 100000 --seconds $(SECONDS)
+
+# Every machine with one bug against every rule: writes reports/sensitivity/, and goes on where it stopped.
+sensitivity: $(VENV)/installed
+	$(BIN)/sevconf sensitivity -n 2 --resume build/sensitivity.json --report-dir reports/sensitivity
 
 # Random stories of DMA, on the real IoMmuDxe and on the model; FUZZ=--seed=7 repeats one run.
 fuzz-iommu: $(VENV)/installed-dev
@@ -39,6 +52,7 @@ variants: $(VENV)/installed-dev
 
 # Everything, for hours; picks up where it stopped.
 soak: $(VENV)/installed-dev
+	SEVCONF_VTD_CASES=1000 SEVCONF_KILLS=50 $(BIN)/python -m pytest -q tests/subjects/qemu
 	$(BIN)/python .ci/soak
 
 clean:

@@ -6,19 +6,21 @@ command needs is imported when it runs, so that `--help` is quick.
 """
 # ruff: noqa: PLC0415 -- see above
 
+import dataclasses
 import difflib
 import functools
 import sys
 import traceback
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sevconf import __version__
-from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
+from sevconf.errors import ForeignFailure, Hung, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
 
@@ -59,25 +61,38 @@ def _complain(word: str, error: object, code: int) -> int:
 
 _TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
 
+#: What a command line may choose of a target beside its name.
+_CHOICES = (
+    click.option(
+        "--device",
+        default="",
+        metavar="D",
+        help="What a driver of kind device is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="What foreign code may take a scenario.  [default: 10]",
+    ),
+    click.option("--iommu", default="", metavar="IMAGE", help="Put this binary IOMMU driver beneath the target."),
+    click.option("--era", default="edk2-202211", show_default=True, help="Firmware era of a binary's platform."),
+    click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
+    click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD in a binary's build."),
+    click.option("--inject", default="", metavar="FAULT", help="Put this fault into the binary, from outside."),
+)
+
 
 def _choices(command: Any) -> Any:
-    """Add the options that say what lies beneath a target, and hand them on as one value."""
+    """Add the options that choose something of a target, and hand them on as one value."""
     from sevconf.subjects.choices import Choices
 
     @functools.wraps(command)
-    def chosen(
-        *given: Any, iommu: str, era: str, beneath: tuple[str, ...], pcd: tuple[str, ...], inject: str, **options: Any
-    ) -> Any:
-        return command(*given, choices=Choices(iommu, era, beneath, pcd, inject), **options)
+    def chosen(*given: Any, **options: Any) -> Any:
+        choices = Choices(**{field.name: options.pop(field.name) for field in dataclasses.fields(Choices)})
+        return command(*given, choices=choices, **options)
 
-    default = Choices()
-    for option in (
-        click.option("--inject", default="", metavar="FAULT", help="Put this fault into the binary, from outside."),
-        click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD of a binary's build."),
-        click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
-        click.option("--era", default=default.era, show_default=True, help="Firmware era of a binary's platform."),
-        click.option("--iommu", default="", metavar="IMAGE", help="Put this binary IOMMU driver beneath the target."),
-    ):
+    for option in reversed(_CHOICES):
         chosen = option(chosen)
     return chosen
 
@@ -140,6 +155,10 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             # The rules say more on it; but such a target cannot conform.
             smoked = False
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
+            if isinstance(failure, Hung):
+                choices = replace(choices, timeout=_shorter(choices.timeout))
+                judged.close()
+                judged = resolve(target, choices)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
         report = _run(setting, Order(target, workers, report_dir, choices))
@@ -147,17 +166,38 @@ def run(  # noqa: PLR0917 -- click passes every option by name
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
     code = report.exit_code()
-    ctx.exit(code if smoked or code == ExitCode.ERROR else ExitCode.NONCONFORMING)
+    if not smoked and code != ExitCode.ERROR:
+        code = ExitCode.NONCONFORMING
+        click.echo(f"{target} does not conform all the same: its smoke test failed (exit code {code})", err=True)
+    ctx.exit(code)
+
+
+def _shorter(timeout: float | None) -> float:
+    """
+    Return the limit for what hung in the smoke test: a tenth, and a second at least.
+
+    It does not conform, whatever the rules say; so no verdict on the whole rests on the shorter limit, and a run of
+    hundreds of rows ends.
+    """
+    from sevconf.subjects.python.limits import Limits
+
+    usual = Limits().wall if timeout is None else timeout
+    shorter = min(usual, max(usual / 10, 1.0))
+    click.echo(f"as it hung there, the rules give it {shorter:g} s a scenario, not {usual:g} s", err=True)
+    return shorter
 
 
 def _run(setting: "Setting", order: "Order") -> Any:
     from sevconf.run import run as run_all
 
-    bar: AbstractContextManager[Progress | None] = nullcontext()
-    if sys.stderr.isatty():
-        bar = click.progressbar(length=len(setting.rows), label=order.target, file=sys.stderr)
-    with bar as progress:
+    with _bar(len(setting.rows), order.target) as progress:
         return run_all(setting, order, progress)
+
+
+def _bar(length: int, label: str) -> "AbstractContextManager[Progress | None]":
+    if not sys.stderr.isatty():
+        return nullcontext()
+    return click.progressbar(length=length, label=label, file=sys.stderr)
 
 
 def _chosen(catalogue: "Catalogue", rules: Iterable[str]) -> frozenset[str]:
@@ -174,7 +214,7 @@ def _folder(folder: Path | None) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"expected a folder to write reports to: {error}") from error
+            raise UsageError(f"expected a folder to write to: {error}") from error
 
 
 def _smoke(target: "Target") -> None:
@@ -202,8 +242,94 @@ def smoke(target: str, choices: "Choices") -> None:
     click.echo(f"{target}: the smoke test passed")
 
 
+@main.command()
+@click.option("--core", "cores", multiple=True, metavar="T", help="A real core to hear; default: ovmf and u-boot.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+@click.pass_context
+def jury(ctx: click.Context, cores: tuple[str, ...], report_dir: Path, everything: bool) -> None:
+    """Set the reference and real cores side by side, rule by rule; exit code 1 if a difference is unexplained."""
+    from sevconf.jurors import CORES, assemble
+
+    _folder(report_dir)
+    found = assemble(cores or CORES, report_dir, everything=everything)
+    for line in found.unexplained:
+        click.echo(f"unexplained: {line}", err=True)
+    click.echo(f"{report_dir}: {len(found.rules)} rules, {len(found.findings)} known deviations of rows")
+    ctx.exit(ExitCode.NONCONFORMING if found.unexplained else ExitCode.CONFORMING)
+
+
+@main.command()
+@click.option("--core", default="ovmf", show_default=True, metavar="T", help="Whose drivers.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+def drivers(core: str, report_dir: Path, everything: bool) -> None:
+    """Look from outside at what a core's own drivers do to QEMU's devices at ExitBootServices."""
+    from sevconf.jurors import watch_drivers
+
+    _folder(report_dir)
+    for driver in watch_drivers(core, report_dir, everything=everything):
+        click.echo(f"{driver.driver}: {driver.at_exit}; {driver.state}")
+
+
+@main.command()
+@click.option("--rule", "rules", multiple=True, metavar="ID", help="Judge by this rule only; repeatable.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Try this fault only; repeatable.")
+@click.option("--near", is_flag=True, help="Judge each fault only by the files of the rules that it breaks.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the matrix there.")
+@click.option("--against", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Say what differs.")
+@click.option("--resume", type=click.Path(path_type=Path, dir_okay=False), help="Keep findings there; go on from them.")
+@click.option("-n", "workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 is none but this one.")
+@click.pass_context
+def sensitivity(  # noqa: PLR0917 -- click passes every option by name
+    ctx: click.Context,
+    rules: tuple[str, ...],
+    faults: tuple[str, ...],
+    near: bool,
+    report_dir: Path | None,
+    against: Path | None,
+    resume: Path | None,
+    workers: int,
+) -> None:
+    """Try every machine with one bug, and say which rules catch it; exit code 1 if it is not as it should be."""
+    from sevconf.faults import CATALOGUE
+    from sevconf.sensitivity.files import differences, write_all
+    from sevconf.sensitivity.matrix import matrix
+    from sevconf.sensitivity.pages import summary
+    from sevconf.sensitivity.work import findings, jobs
+    from sevconf.suite import load
+    from sevconf.suite.locate import suite_root
+
+    catalogue = load(suite_root())
+    chosen = _chosen(catalogue, rules)
+    for name in faults:
+        if name not in CATALOGUE:
+            near_by = difflib.get_close_matches(name, CATALOGUE, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near_by)}?" if near_by else "`sevconf list faults` shows them"
+            raise UsageError(f"expected the name of a fault, not {name!r}", hint=hint)
+    _folder(report_dir)
+    _folder(resume.parent if resume is not None else None)
+    work = jobs(catalogue, chosen, faults or CATALOGUE, near=near)
+    if faults:
+        chosen &= {rule for name in faults for rule in CATALOGUE[name].declared}
+    with _bar(len(work), "faults") as progress:
+        found = matrix(
+            catalogue,
+            chosen,
+            findings(work, workers, resume, lambda: progress.update(1) if progress else None),
+            "the rules in the files of those that it breaks" if near else "every rule on its party",
+        )
+    if report_dir is not None:
+        write_all(found, report_dir)
+    click.echo(summary(found), nl=False)
+    other = tuple(differences(found, against, whole=not rules and not faults)) if against is not None else ()
+    for line in other:
+        click.echo(f"not as in {against}: {line}")
+    ctx.exit(ExitCode.CONFORMING if found.holds and not other else ExitCode.NONCONFORMING)
+
+
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "images"]))
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "devices", "images"]))
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, file: Path | None, as_json: bool) -> None:
@@ -234,7 +360,6 @@ def list_(what: str, file: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def explain(rule: str, as_json: bool) -> None:
     """Say all that is known of one rule: its clause, how it is observed, what breaks it, how to mend that."""
-    import dataclasses
     import json
 
     from sevconf.explain import explained, told

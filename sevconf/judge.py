@@ -14,6 +14,7 @@ from urllib.parse import quote
 from sevconf.contract import Machine, Target
 from sevconf.errors import ForeignFailure, Inconclusive, Nonconformance, SevconfError, SuiteError, Unsupported
 from sevconf.monitors import MONITORS, Breach, charge
+from sevconf.reporting.normal import normalised
 from sevconf.reporting.record import BreachRecord, RowRecord
 from sevconf.reporting.report import Scope
 from sevconf.suite import Catalogue, Row, Rule, Scenario
@@ -147,14 +148,16 @@ class Trial:
             record = self._judged(error)
         except Exception as ours:  # noqa: BLE001 -- whatever a monitor or codec raises is an error of this row
             record = self._failed(ours)
-        return replace(self._closed(record), seconds=seconds)
+        record = replace(self._closed(record), seconds=seconds)
+        return record if self.setting.target.identity.repeats else normalised(record)
 
     def _judged(self, error: BaseException | None) -> RowRecord:
         record = self._verdict(error)
         if self._machine is None:
             return record
         if record.verdict not in (Verdict.ERROR, Verdict.TARGET_FAILED):
-            hash_ = digest(self._machine.trace, self.row.id)
+            repeats = self.setting.target.identity.repeats
+            hash_ = digest(self._machine.trace, self.row.id) if repeats else None
             record = replace(record, breaches=self._charged(), trace_sha256=hash_)
         if self.setting.traces is not None:
             lines = encode(self._machine.trace, self.row.id)

@@ -20,6 +20,7 @@ from sevconf.trace import CBitChanged
 from sevconf.vocabulary import (
     PAGE_SIZE,
     AllocateType,
+    AttributeOperation,
     CBit,
     DmaOperation,
     EfiStatus,
@@ -27,6 +28,7 @@ from sevconf.vocabulary import (
     Gva,
     MachineKind,
     MemoryType,
+    PciAttribute,
     pages_for,
 )
 
@@ -43,11 +45,11 @@ class Uncorrected(SevIommu):
 
     # The third, S07, is what Unmap does with a token that is no mapping: no valid story shows it.
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
         """Leave out the zeroing."""
         self._wiping = False
         try:
-            return super().allocate_buffer(memory_type, pages)
+            return super().allocate_buffer(memory_type, pages, wide=wide)
         finally:
             self._wiping = True
 
@@ -94,13 +96,14 @@ class World:
         status = EfiStatus.SUCCESS
         match act:
             case Allocate(buffer, pages):
+                self._address(wide=False)
                 status, host = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, pages)
                 self.buffers[buffer] = host, pages
             case Free(buffer):
                 host, pages = self.buffers.pop(buffer)
                 status = self.pci_io.free_buffer(pages, host)
             case Map(mapping, operation, place, wide):
-                self.pci_io.dual_address_cycle(enabled=wide)
+                self._address(wide=wide)
                 self.mapped[mapping] = self.pci_io.map(operation, self.at(place), place.length)
                 status = self.mapped[mapping].status
             case Unmap(mapping):
@@ -115,6 +118,11 @@ class World:
                 status = machine.core.exit_boot_services(found.map_key)
         self._look()
         return status
+
+    def _address(self, *, wide: bool) -> None:
+        """Let the device address 64 bits, or 32."""
+        how = AttributeOperation.ENABLE if wide else AttributeOperation.DISABLE
+        self.pci_io.attributes(how, PciAttribute.DUAL_ADDRESS_CYCLE)
 
     def _look(self) -> None:
         """Follow the C-bits."""

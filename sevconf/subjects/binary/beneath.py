@@ -71,7 +71,7 @@ class TargetOverIommu:
         """Return a fresh machine, in a fresh worker."""
         if kind not in self.kinds or self._unpacked is None:
             raise Unsupported(f"the target has no machine of kind {kind.value}")
-        return RemoteMachine(self._nursery, Job(self._origin, kind, seed, self._limits, self._unpacked.origin))
+        return RemoteMachine(self._nursery, Job(self._origin, kind, seed, self._limits, iommu=self._unpacked.origin))
 
     def close(self) -> None:
         """End the workers, and close the upper target."""

@@ -21,6 +21,7 @@ from sevconf.vocabulary import PROTOCOL_NAMES, AllocateType, DmaOperation, EfiSt
 #: EDKII_IOMMU_OPERATION; the 64-bit twin of each comes three behind it.
 _OPERATIONS = {DmaOperation.READ: 0, DmaOperation.WRITE: 1, DmaOperation.COMMON_BUFFER: 2}
 _WIDE = 3
+_DUAL_ADDRESS_CYCLE = 0x8000
 
 
 def actor_of(image: Image) -> str:
@@ -71,9 +72,10 @@ class BinaryIommu:
             self._broken(f"returns {status:#x} from {member}, which is no status of UEFI that fits")
         return known, tuple(outputs)
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
-        """AllocateBuffer."""
-        status, (host,) = self._ask("AllocateBuffer", AllocateType.ANY_PAGES, memory_type, pages, 0, 0)
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
+        """AllocateBuffer; `wide` is EDKII_IOMMU_ATTRIBUTE_DUAL_ADDRESS_CYCLE."""
+        flags = _DUAL_ADDRESS_CYCLE if wide else 0
+        status, (host,) = self._ask("AllocateBuffer", AllocateType.ANY_PAGES, memory_type, pages, 0, flags)
         return status, Gva(0 if status.is_error else host)
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:

@@ -2,7 +2,7 @@
 A vendor's IOMMU driver and OS loader as parts of the reference machine, in the worker.
 
 What they are given and offer is checked at the border. What the machine has to know of a mapping's end is recorded
-here, because foreign code has no ledger (`foreign_mappings`).
+here, because foreign code has no ledger. A teardown of its own shows by the C-bits that it sets.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from sevconf.contract import (
     BootServices,
+    DeviceBus,
+    DeviceModel,
     Driver,
     GuestMemory,
     IommuDriver,
@@ -27,7 +29,6 @@ from sevconf.model.iommu.base import Iommu, MappingLedger
 from sevconf.model.machine import FIRMWARE_SIZE
 from sevconf.model.os_loader import OsLoader as ReferenceLoader
 from sevconf.model.parts import Parts
-from sevconf.subjects.foreign_mappings import ForeignMappings
 from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.guarded import judged, offered
 from sevconf.subjects.python.load import Origin
@@ -38,10 +39,9 @@ from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, Me
 class CheckedMemEncrypt:
     """The C-bit of pages that there are."""
 
-    def __init__(self, guest: Guest, culprit: str, mappings: ForeignMappings) -> None:
+    def __init__(self, guest: Guest, culprit: str) -> None:
         self._guest = guest
         self._culprit = culprit
-        self._mappings = mappings
 
     def set_cbit(self, gva: Gva, pages: int, cbit: CBit) -> None:
         """Change it; an address that is no page's, or a page that nothing maps, breaks the contract."""
@@ -50,8 +50,6 @@ class CheckedMemEncrypt:
             how = f"asks for {pages} pages from {gva:#x}, which are no mapped pages"
             raise BrokenContract(self._culprit, "change C-bits", how)
         self._guest.set_cbit(gva, pages, cbit)
-        if cbit is CBit.SET:
-            self._mappings.closed(gva, pages)
 
 
 class OwnMemory:
@@ -80,10 +78,10 @@ class OwnMemory:
 class VendorIommu:
     """An IOMMU driver of a vendor's; `make` builds it when the machine starts it."""
 
-    def __init__(self, make: Callable[[], IommuDriver], mappings: ForeignMappings, actor: str) -> None:
+    def __init__(self, make: Callable[[], IommuDriver], ledger: MappingLedger, actor: str) -> None:
         self.actor = actor
         self._make = make
-        self._mappings = mappings
+        self._ledger = ledger
 
     def start(self) -> None:
         """Build the driver, and run its entry point."""
@@ -92,35 +90,30 @@ class VendorIommu:
         if status.is_error:
             raise ForeignFailure(self.actor, "start", f"returns {status}")
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
-        """Ask for a buffer."""
-        with self._mappings.serving():
-            return self._driver.allocate_buffer(memory_type, pages)
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
+        """Ask for a buffer; a vendor's driver gives every bus master memory below 4 GiB."""
+        del wide
+        return self._driver.allocate_buffer(memory_type, pages)
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:
         """Give a buffer back."""
-        with self._mappings.serving():
-            return self._driver.free_buffer(pages, host)
+        return self._driver.free_buffer(pages, host)
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
-        """Ask for a mapping; a vendor's driver is told three operations, whatever the bus master addresses."""
+        """Ask for a mapping; a vendor's driver is told three operations, as if no device had 64 bits."""
         del wide
-        with self._mappings.serving():
-            mapped = self._driver.map(operation, host, length)
-        self._mappings.made(mapped)
-        return mapped
+        return self._driver.map(operation, host, length)
 
     def unmap(self, mapping: MappingToken) -> EfiStatus:
         """End a mapping: it has ended if the driver says so."""
-        with self._mappings.serving():
-            status = self._driver.unmap(mapping)
+        status = self._driver.unmap(mapping)
         if not status.is_error:
-            self._mappings.unmapped(mapping)
+            self._ledger.ended(mapping)
         return status
 
 
-def parts(vendor: type, origin: Origin, border: Border) -> Parts:
-    """Return the reference's parts with a vendor's class in its role."""
+def parts(vendor: type, origin: Origin, border: Border, model: type | None = None) -> Parts:
+    """Return the reference's parts with a vendor's class in its role; `model` models its device, if another does."""
 
     def made(protocol: type, *services: Any) -> Any:
         return judged(protocol, border.out(vendor, *services), border)
@@ -138,13 +131,11 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
         return cast("Driver", made(QueueingBlockDriver if queueing else KINDS[kind].protocol, *services))
 
     def iommu(core: Core, guest: Guest, ledger: MappingLedger, **_: object) -> Iommu:
-        mappings = ForeignMappings(ledger)
-
         def make() -> IommuDriver:
-            checked = offered(MemEncrypt, "mem_encrypt", CheckedMemEncrypt(guest, origin.culprit, mappings), border)
+            checked = offered(MemEncrypt, "mem_encrypt", CheckedMemEncrypt(guest, origin.culprit), border)
             return cast("IommuDriver", made(IommuDriver, boot_services(core), memory(guest), checked))
 
-        return VendorIommu(make, mappings, origin.culprit)
+        return VendorIommu(make, ledger, origin.culprit)
 
     class VendorLoader(ReferenceLoader):
         """An OS loader of a vendor's; the OS takes over when boot services are gone."""
@@ -161,6 +152,10 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
                 raise BrokenContract(self.actor, "boot", f"returns {status}, and boot services are still there")
             return status
 
+    def device(bus: DeviceBus) -> DeviceModel:
+        handle = offered(DeviceBus, "bus", bus, border)
+        return cast("DeviceModel", judged(DeviceModel, border.out(model or cast("Any", vendor).device, handle), border))
+
     driver.__name__ = origin.class_name
     match origin.role:
         case "iommu-driver":
@@ -169,4 +164,6 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
             return Parts(loader=VendorLoader)
         case _:
             part: dict[str, Any] = {KINDS[cast("Any", vendor).kind].part: driver}
+            if cast("Any", vendor).kind == "device":
+                part["own_device"] = device
             return replace(Parts(), **part)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ctypes import CDLL
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from sevconf.errors import ForeignFailure, LostContact, UsageError
@@ -21,13 +22,16 @@ from sevconf.model.machine import ReferenceMachine
 from sevconf.subjects.python import words
 from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
-from sevconf.subjects.python.foreign_iommu import ForeignIommuSetup
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
+from sevconf.subjects.python.own_levels import OwnLevelSetup
 from sevconf.subjects.python.parts import description, parts
+from sevconf.subjects.qemu.bench import Bench
+from sevconf.subjects.qemu.machine import QemuMachine
+from sevconf.subjects.qemu.models import is_qemu, order
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
-from sevconf.vocabulary import MachineKind
+from sevconf.vocabulary import MachineKind, Party
 
 _PR_SET_PDEATHSIG = 1
 
@@ -102,11 +106,12 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         sys.dont_write_bytecode = True
         random.seed(job.seed)
         os.register_at_fork(after_in_child=speaker.close)
+        bench = Bench([order(job.device)]) if job.kind and is_qemu(job.device) else None  # QEMU is under no limits
         job.limits.impose(birth.size)
         if job.kind is None:
             _tell(job, speaker, birth.fingerprint)
         else:
-            _serve(job, job.kind, speaker, birth.fingerprint)
+            _serve(job, job.kind, speaker, birth.fingerprint, bench)
     except BaseException as error:  # noqa: BLE001 -- the suite judges it; where it was told already, this comes second
         speaker.fail(LostContact(job.origin.name, f"the worker raised {words.exception(error)}"))
     finally:
@@ -114,34 +119,62 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
 
 
 def _tell(job: Job, speaker: Speaker, fingerprint: Fingerprint) -> None:
+    border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     try:
-        border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
         speaker.say(Answer(description(job, border)))
-    except ForeignFailure as failure:
-        speaker.fail(failure)
+    except ForeignFailure:
+        return  # told at the border
     except UsageError as error:
         speaker.fail(error)
     except BaseException as error:  # noqa: BLE001 -- a metaclass or property of the class may raise anything
         speaker.fail(UsageError(f"{job.origin.name} cannot be looked at: {words.exception(error)}"))
 
 
-def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint) -> None:
+def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint, bench: Bench | None) -> None:
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
+    border.processes = _children()
     border.asked = "be imported"
-    facets = ReferenceFacets(ReferenceMachine(kind, job.seed, parts(job, border)))
-    facets.setup = ForeignIommuSetup(facets.reference)
+    found = parts(job, border)
+    machine = ReferenceMachine(kind, job.seed, found) if bench is None else QemuMachine(kind, job.seed, bench, found)
+    facets = ReferenceFacets(machine)
+    if job.origin.role == Party.IOMMU_DRIVER.value:
+        facets.setup = OwnLevelSetup(facets.reference)
     border.trace = facets.trace
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))
     for request in speaker.requests():
-        _answer(request, facets, border, speaker)
+        _answer(job, request, facets, border, speaker)
 
 
-def _answer(request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
+def _children() -> frozenset[int]:
+    """Return the processes that were started here and still run."""
+    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return frozenset(int(child) for child in listed.split())
+
+
+def _check_process(job: Job, border: Border) -> None:
+    """Fail if foreign code closed or filled its output, or leaves processes behind."""
+    try:
+        written = os.fstat(1).st_size
+    except OSError:
+        written = -1
+    how = ""
+    if written < 0 or sys.stdout.closed:
+        how = "closes its output"
+    elif written >= job.limits.output:
+        how = f"fills its output, at its limit of {job.limits.output >> 10} KiB"
+    elif _children() - border.processes:
+        how = "leaves processes behind: firmware runs on one processor"
+    if how:
+        border.fail(ForeignFailure(border.culprit, border.act, how))
+
+
+def _answer(job: Job, request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
     border.asked = request.act
     try:
         if request.facet == FAREWELL:
             border.check()
+            _check_process(job, border)
             answer: Answer | Failure = Answer(None)
         else:
             act = getattr(getattr(facets, request.facet), request.method)
