@@ -78,7 +78,10 @@ class Variant:
 VARIANTS = (
     Variant("unchanged", (), ()),
     Variant(
-        "control-exit-at-notify", (Edit(INSTALL, r"(EVT_SIGNAL_EXIT[^,]*,[^,]*)TPL_CALLBACK", r"\1TPL_NOTIFY"),), ()
+        "control-exit-at-notify",
+        (Edit(INSTALL, r"(EVT_SIGNAL_EXIT[^,]*,[^,]*)TPL_CALLBACK", r"\1TPL_NOTIFY"),),
+        (),
+        reveals=("EBS-14",),
     ),
     Variant(
         "control-zeroes-while-shared",
@@ -88,13 +91,21 @@ VARIANTS = (
         ),
         (),
     ),
-    Variant("never-zeroes-bounce", (Edit(UNMAP, ZERO, ""),), ()),
-    Variant("tears-down-at-once", (Edit(INSTALL, "(IoMmuExitBoot),", rf"EFI_ERROR (Status) ? \1 : {ALL},"),), ()),
-    Variant("both-at-notify", (Edit(INSTALL, "TPL_CALLBACK", "TPL_NOTIFY"),) * 2, ()),
-    Variant("no-exit-event", (Edit(INSTALL, "EVT_SIGNAL_EXIT_BOOT_SERVICES", "EVT_NOTIFY_SIGNAL"),), ()),
-    Variant("frees-at-exit", (Edit(ALL, "TRUE", "FALSE"),), ()),
-    Variant("allocates-at-exit", (Edit(ALL, "(?=IoMmuUnmapWorker)", "AllocatePool (64); "),), ()),
-    Variant("skips-read", (Edit(MAP, r"if \(\(Operation == [^|]*\|\|[^|]*\|\|", "if ("),), ()),
+    Variant("never-zeroes-bounce", (Edit(UNMAP, ZERO, ""),), ("DMA-01", "DRV-24", "EBS-08", "TM-02")),
+    Variant(
+        "tears-down-at-once", (Edit(INSTALL, "(IoMmuExitBoot),", rf"EFI_ERROR (Status) ? \1 : {ALL},"),), ("EBS-10",)
+    ),
+    Variant(
+        "both-at-notify", (Edit(INSTALL, "TPL_CALLBACK", "TPL_NOTIFY"),) * 2, ("EBS-06", "EBS-09"), reveals=("EBS-14",)
+    ),
+    Variant(
+        "no-exit-event",
+        (Edit(INSTALL, "EVT_SIGNAL_EXIT_BOOT_SERVICES", "EVT_NOTIFY_SIGNAL"),),
+        ("DRV-24", "EBS-07", "EBS-08", "EBS-25"),
+    ),
+    Variant("frees-at-exit", (Edit(ALL, "TRUE", "FALSE"),), ("MEM-04",)),
+    Variant("allocates-at-exit", (Edit(ALL, "(?=IoMmuUnmapWorker)", "AllocatePool (64); "),), ("MEM-04",)),
+    Variant("skips-read", (Edit(MAP, r"if \(\(Operation == [^|]*\|\|[^|]*\|\|", "if ("),), ("DMA-02", "DMA-14")),
     Variant("newest-only", (Edit(ALL, r"(TRUE[^)]*\);)", r"\1 break;"),), ()),
     Variant(
         "forgets-last-page",
@@ -102,7 +113,11 @@ VARIANTS = (
         (),
     ),
     Variant("common-not-rewritten", (Edit(UNMAP, r"CopyMem \(\s*\(VOID \*\)\(UINTN\)MapInfo->Crypted.*?\);", ""),), ()),
-    Variant("no-copy-back", (Edit(UNMAP, r"(BusMasterWrite64:\n)", rf"\1 if ({BOUNCED}) {{ break; }}\n"),), ()),
+    Variant(
+        "no-copy-back",
+        (Edit(UNMAP, r"(BusMasterWrite64:\n)", rf"\1 if ({BOUNCED}) {{ break; }}\n"),),
+        ("DMA-02", "DMA-14"),
+    ),
     Variant(
         "reads-whole-pages",
         (
@@ -112,7 +127,7 @@ VARIANTS = (
                 rf"\1(DecryptionSource == HostAddress) ? {PAGES} : MapInfo->NumberOfBytes",
             ),
         ),
-        (),
+        ("DMA-16",),
     ),
     Variant(
         "writes-whole-pages",
@@ -123,7 +138,7 @@ VARIANTS = (
                 rf"\1({BOUNCED}) ? {PAGES} : MapInfo->NumberOfBytes",
             ),
         ),
-        (),
+        ("DMA-14", "DMA-16"),
     ),
     Variant(
         "frees-before-encryption",
@@ -131,7 +146,7 @@ VARIANTS = (
             Edit(UNMAP, re.escape(FREE), ""),
             Edit(UNMAP, SEV, f"if (!MemoryMapLocked && {BOUNCED}) {{ {FREE} }} "),
         ),
-        (),
+        ("DMA-17",),
     ),
     Variant(
         "reads-not-tracked",

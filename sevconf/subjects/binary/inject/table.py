@@ -48,7 +48,8 @@ _EVERY = (
     Injection(
         "all-at-notify",
         "All its events are at TPL_NOTIFY, so that it tears down before handlers at TPL_CALLBACK run.",
-        (),
+        ("EBS-06", "EBS-09"),
+        reveals=("EBS-14",),
     ),
     Injection(
         "allocates-at-exit",
