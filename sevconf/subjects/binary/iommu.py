@@ -15,7 +15,6 @@ from sevconf.subjects.binary.abi.protocols import IOMMU
 from sevconf.subjects.binary.firmware.system import Firmware, Judge, Options, status_of
 from sevconf.subjects.binary.images.image import Image
 from sevconf.subjects.binary.origin import Package
-from sevconf.subjects.foreign_mappings import ForeignMappings
 from sevconf.vocabulary import PROTOCOL_NAMES, AllocateType, DmaOperation, EfiStatus, Gva, MemoryType
 
 #: EDKII_IOMMU_OPERATION; the 64-bit twin of each comes three behind it.
@@ -35,9 +34,9 @@ class BinaryIommu:
     def __init__(self, package: Package, core: Core, guest: Guest, ledger: MappingLedger, *, judge: Judge) -> None:
         self.actor = actor_of(package.image)
         self._package = package
-        self._mappings = ForeignMappings(ledger)
+        self._ledger = ledger
         self._judge = judge
-        self.firmware = Firmware(core, guest, Options(package.platform, package.pcd), judge, self._mappings.closed)
+        self.firmware = Firmware(core, guest, Options(package.platform, package.pcd), judge)
         self.firmware.where.add_symbols(package.image, package.symbols)
         self._interface = 0
 
@@ -65,8 +64,7 @@ class BinaryIommu:
         self._judge.fail(self.actor, how)
 
     def _ask(self, member: str, *values: int) -> tuple[EfiStatus, tuple[int, ...]]:
-        with self._mappings.serving():
-            status, *outputs = self.firmware.use(IOMMU, self._interface, member, *values)
+        status, *outputs = self.firmware.use(IOMMU, self._interface, member, *values)
         known = status_of(status)
         if known is None:
             self._broken(f"returns {status:#x} from {member}, which is no status of UEFI that fits")
@@ -88,15 +86,13 @@ class BinaryIommu:
         status, (mapped, device, mapping) = self._ask("Map", number, host, length)
         if status.is_error:
             return Mapped(status, 0, 0, MappingToken(0))
-        made = Mapped(status, mapped, device, MappingToken(mapping))
-        self._mappings.made(made)
-        return made
+        return Mapped(status, mapped, device, MappingToken(mapping))
 
     def unmap(self, mapping: MappingToken) -> EfiStatus:
         """Unmap: the mapping has ended if the driver says so."""
         status, _ = self._ask("Unmap", mapping)
         if not status.is_error:
-            self._mappings.unmapped(mapping)
+            self._ledger.ended(mapping)
         return status
 
 

@@ -9,7 +9,7 @@ Spec: UEFI 2.10, 4.3 EFI_SYSTEM_TABLE, 4.4, 4.5, 9.1 EFI_LOADED_IMAGE_PROTOCOL; 
 
 import binascii
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
@@ -76,16 +76,9 @@ class Options:
 
 
 class Firmware:
-    """
-    The firmware of one machine, over its core and guest memory.
+    """The firmware of one machine, over its core and guest memory; `judge` hears of what binaries do wrong."""
 
-    `judge` hears of what binaries do wrong, `closed` of the pages that they make private: address and count.
-    """
-
-    def __init__(
-        self, core: Core, guest: Guest, options: Options, judge: Judge, closed: Callable[[int, int], None]
-    ) -> None:
-        self._closed = closed
+    def __init__(self, core: Core, guest: Guest, options: Options, judge: Judge) -> None:
         self.core = core
         self.guest = guest
         self.recorder = core._recorder
@@ -281,8 +274,6 @@ class Firmware:
         for act in acts:
             if isinstance(act, Change):
                 record(CBitChanged, gva=act.gva, gpa=act.gpa, pages=act.pages, cbit=act.cbit)
-                if act.cbit is CBit.SET:
-                    self._closed(act.gpa, act.pages)
             else:
                 fields: dict[str, Any] = {"gpa": act.gpa, "length": act.length, "at": self.where.name(act.rip)}
                 record(InstructionAccess, gva=Gva(act.gpa), write=True, cbit=CBit.CLEAR, **fields)
