@@ -54,7 +54,7 @@ def once(path: Path) -> tuple[float, float]:
     start = time.perf_counter()
     image = pe.image(path.read_bytes(), path.stem)
     machine = ReferenceMachine(MachineKind.SEV, 0)
-    firmware = Firmware(machine.core, machine.guest, Options(era("edk2-202211")), _Judge(), lambda *_: None)
+    firmware = Firmware(machine.core, machine.guest, Options(era("edk2-202211")), _Judge())
     loaded = firmware.load(image, f"driver:{path.stem}")
     between = time.perf_counter()
     status = firmware.start(loaded)
