@@ -106,13 +106,17 @@ VARIANTS = (
     Variant("frees-at-exit", (Edit(ALL, "TRUE", "FALSE"),), ("MEM-04",)),
     Variant("allocates-at-exit", (Edit(ALL, "(?=IoMmuUnmapWorker)", "AllocatePool (64); "),), ("MEM-04",)),
     Variant("skips-read", (Edit(MAP, r"if \(\(Operation == [^|]*\|\|[^|]*\|\|", "if ("),), ("DMA-02", "DMA-14")),
-    Variant("newest-only", (Edit(ALL, r"(TRUE[^)]*\);)", r"\1 break;"),), ()),
+    Variant("newest-only", (Edit(ALL, r"(TRUE[^)]*\);)", r"\1 break;"),), ("DRV-24", "EBS-07", "EBS-08")),
     Variant(
         "forgets-last-page",
         (Edit(UNMAP, r"(SetPageEncMask \([^)]*NumberOfPages)", r"\1 - (MapInfo->NumberOfPages > 1)"),),
-        (),
+        ("DMA-01", "DMA-03", "DMA-17", "DMA-30", "DMA-31", "EBS-08", "EBS-25"),
     ),
-    Variant("common-not-rewritten", (Edit(UNMAP, r"CopyMem \(\s*\(VOID \*\)\(UINTN\)MapInfo->Crypted.*?\);", ""),), ()),
+    Variant(
+        "common-not-rewritten",
+        (Edit(UNMAP, r"CopyMem \(\s*\(VOID \*\)\(UINTN\)MapInfo->Crypted.*?\);", ""),),
+        ("DMA-01", "DRV-24", "EBS-08"),
+    ),
     Variant(
         "no-copy-back",
         (Edit(UNMAP, r"(BusMasterWrite64:\n)", rf"\1 if ({BOUNCED}) {{ break; }}\n"),),
@@ -157,7 +161,7 @@ VARIANTS = (
                 r"InitializeListHead (&MapInfo->Link); if (Operation % 3 != 0) \1",
             ),
         ),
-        (),
+        ("EBS-07", "EBS-25"),
     ),
 )
 
