@@ -85,12 +85,12 @@ _EVERY = (
     Injection(
         "does-not-decrypt",
         "Map leaves the C-bit of what it hands to a device: writes to page tables that clear it are lost.",
-        ("DMA-02", "DMA-14", "EBS-07"),
+        ("DMA-02", "DMA-14", "DMA-19", "EBS-07"),
     ),
     Injection(
         "opens-neighbour",
         "Map also opens the page in front of a bounce, for as long as the mapping lives.",
-        (),
+        ("DMA-03", "DMA-14"),
     ),
     Injection(
         "skips-read",
@@ -130,7 +130,7 @@ _EVERY = (
     Injection(
         "bounce-not-zeroed",
         "Unmap does not rewrite the bounce: DRAM keeps its plaintext.",
-        ("DMA-01", "DRV-24", "EBS-08", "TM-02"),
+        ("DMA-01", "DRV-24", "EBS-08", "EBS-30", "TM-02"),
     ),
     Injection(
         "loses-write-data",
