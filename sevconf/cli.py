@@ -87,6 +87,7 @@ _CHOICES = (
     click.option("--era", default="edk2-202211", show_default=True, help="Firmware era of a binary's platform."),
     click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
     click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD in a binary's build."),
+    click.option("--inject", default="", metavar="FAULT", help="Put this fault into the binary, from outside."),
 )
 
 
@@ -364,18 +365,23 @@ def sensitivity(  # noqa: PLR0917 -- click passes every option by name
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, file: Path | None, as_json: bool) -> None:
     """List what there is; `images FILE` lists the UEFI images of a file."""
-    from sevconf.listing import LISTS, images
+    from sevconf.listing import BELOW, LISTS, images
     from sevconf.reporting.sections import Section
     from sevconf.reporting.table import grid
 
     if (what == "images") != (file is not None):
         raise UsageError("expected a file with `list images`, and with no other list")
-    headers, rows = LISTS[what]() if file is None else images(file)
+    lists = [(what, LISTS[what]() if file is None else images(file))]
+    if what in BELOW:
+        title, more = BELOW[what]
+        lists.append((title, more()))
     if as_json:
-        click.echo(json.dumps([dict(zip(headers, row, strict=True)) for row in rows], indent=1, ensure_ascii=False))
-    else:
+        objects = [dict(zip(headers, row, strict=True)) for _, (headers, rows) in lists for row in rows]
+        click.echo(json.dumps(objects, indent=1, ensure_ascii=False))
+        return
+    for title, (headers, rows) in lists:
         cells = tuple(tuple(" ".join(cell) if isinstance(cell, tuple) else str(cell) for cell in row) for row in rows)
-        click.echo(grid(Section(what, headers, cells)))
+        click.echo(grid(Section(title, headers, cells)))
 
 
 @main.command()

@@ -65,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
     group.addoption("--sevconf-iommu", default="", help="binary IOMMU driver beneath the target")
     group.addoption("--sevconf-era", default=Choices().era, help="firmware era of a binary's platform")
+    group.addoption("--sevconf-inject", default="", help="fault to be put into a binary")
     group.addoption("--sevconf-with", action="append", default=[], help="image to start before a binary; repeatable")
     group.addoption("--sevconf-pcd", action="append", default=[], help="TOKEN=VALUE of a binary's build; repeatable")
     group.addoption(
@@ -95,7 +96,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def options(choices: Choices) -> list[str]:
     """Return the options that tell another process of pytest what was chosen beside the target."""
     limit = [] if choices.timeout is None else [f"--sevconf-timeout={choices.timeout}"]
-    binaries = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}"]
+    binaries = [
+        f"--sevconf-iommu={choices.iommu}",
+        f"--sevconf-era={choices.era}",
+        f"--sevconf-inject={choices.inject}",
+    ]
     binaries += [f"--sevconf-with={image}" for image in choices.beneath]
     binaries += [f"--sevconf-pcd={value}" for value in choices.pcd]
     return [f"--sevconf-device={choices.device}", *limit, *binaries]
@@ -109,6 +114,7 @@ def _choices(config: pytest.Config) -> Choices:
         era=config.getoption("sevconf_era"),
         beneath=tuple(config.getoption("sevconf_with")),
         pcd=tuple(config.getoption("sevconf_pcd")),
+        inject=config.getoption("sevconf_inject"),
     )
 
 
