@@ -84,7 +84,8 @@ class Pair:
 
     def play(self, run: list[Act | Flip]) -> None:
         """Play a run on both, and compare what was loaded."""
-        code, loads = b"", []
+        code = b""
+        loads: list[bytes | None] = []
         for act in run:
             code += self._code(act, len(loads))
             if isinstance(act, Flip):
