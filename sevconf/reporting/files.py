@@ -101,6 +101,11 @@ def _fields(report: Report) -> dict[str, Any]:
     }
 
 
+def _identity(fields: dict[str, Any]) -> Identity:
+    lists = {"tools": tuple(fields["tools"].items()), "limits": tuple(fields.get("limits", ()))}
+    return Identity(**{**fields, **lists})
+
+
 def _rule(rule: RuleReport) -> dict[str, Any]:
     fields = asdict(rule) | {"verdict": rule.verdict.value}
     del fields["rows"]
@@ -190,7 +195,9 @@ def _report(fields: Mapping[str, Any]) -> Report:
     return Report(
         suite_version=fields["suite_version"],
         rule_set_version=fields["rule_set_version"],
-        target=Identity(**{**target, "tools": tuple(target["tools"].items()), "limits": tuple(target["limits"])}),
+        target=Identity(
+            **{**target, "tools": tuple(target["tools"].items()), "limits": tuple(target.get("limits", ()))}
+        ),
         revision=revision,
         profile=fields["profile"],
         seed=fields["seed"],

@@ -53,6 +53,8 @@ _NAMES = ("rax", "rbx", "rcx", "rdx", "rsp", "r8", "r9", "rip", "rflags", "cr3")
 #: Registers by name, in Unicorn's numbers.
 REGISTERS = {name: getattr(x86, f"UC_X86_REG_{name.upper()}") for name in (*_NAMES, "cr0")}
 INTERRUPTS_ON = 1 << 9
+#: Interrupts on, and the bit that is always one.
+_RFLAGS = INTERRUPTS_ON | 1 << 1
 
 
 class Permission(Flag):
@@ -116,6 +118,7 @@ class Processor:
         self._hook(uc_const.UC_HOOK_TLB_FILL, self._fill)
         self._hook(uc_const.UC_HOOK_MEM_WRITE, self._wrote, begin=RAW, end=RAW + len(raw) - 1)
         self.write("cr0", CR0)
+        self.write("rflags", _RFLAGS)
         self._cr3 = 0
 
     # Registers and hooks
