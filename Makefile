@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check cover bench soak clean
+.PHONY: run test check cover bench sensitivity soak clean
 
 # Judge the reference machine: prints the tables, writes reports/reference/.
 run: $(VENV)/installed
@@ -29,8 +29,13 @@ cover: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
 
+# Every machine with one bug against every rule: writes reports/sensitivity/, and goes on where it stopped.
+sensitivity: $(VENV)/installed
+	$(BIN)/sevconf sensitivity -n 2 --resume build/sensitivity.json --report-dir reports/sensitivity
+
 # Everything, for hours; picks up where it stopped.
 soak: $(VENV)/installed-dev
+	SEVCONF_VTD_CASES=1000 SEVCONF_KILLS=50 $(BIN)/python -m pytest -q tests/subjects/qemu
 	$(BIN)/python .ci/soak
 
 clean:

@@ -69,7 +69,8 @@ def _map(iommu: SevIommu, operation: DmaOperation, host: Gva, length: int) -> No
     mapped = iommu.map(operation, host, length)
     if mapped.status is not EfiStatus.SUCCESS:
         raise MemoryError(f"expected a mapping, not {mapped.status}")
-    iommu.ledger.made(mapped, "scenario", "device:probe", operation, host)
+    with iommu.ledger.asked_by("scenario", "device:probe"):
+        iommu.ledger.made(mapped, operation, host)
 
 
 def seconds(kind: str, count: int) -> float:

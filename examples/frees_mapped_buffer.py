@@ -3,7 +3,7 @@ A driver that frees its common buffer while it is mapped: FreeBuffer first, then
 
 Where the IOMMU driver refuses to free what is mapped, the buffer stays allocated, also after a start that failed.
 
-Breaks: S37 T52
+Breaks: S37, T52
 """
 
 from right_block_driver import DATA_PAGES, RING_PAGES, RightBlockDriver

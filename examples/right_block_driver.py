@@ -21,10 +21,12 @@ from sevconf.vocabulary import (
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
     PAGE_SIZE,
     AllocateType,
+    AttributeOperation,
     DmaOperation,
     EfiStatus,
     Gva,
     MemoryType,
+    PciAttribute,
     Tpl,
     pages_for,
 )
@@ -65,7 +67,10 @@ class RightBlockDriver:
         return EfiStatus.SUCCESS if not status.is_error and blocks else EfiStatus.UNSUPPORTED
 
     def start(self) -> EfiStatus:
-        """Take memory, map the ring, register for ExitBootServices, and only then let the disk run."""
+        """Become bus master, take memory, map the ring, register for exit, and only then let the disk run."""
+        status, _ = self.pci_io.attributes(AttributeOperation.ENABLE, PciAttribute.BUS_MASTER)
+        if status.is_error:
+            return status
         status, self.data = self.boot_services.allocate_pages(
             AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, DATA_PAGES
         )

@@ -28,6 +28,8 @@ from sevconf.vocabulary import (
 )
 
 REFUSED = Mapped(EfiStatus.INVALID_PARAMETER, 0, 0, MappingToken(0))
+#: Behind the teardown nobody would end a mapping any more.
+TOO_LATE = Mapped(EfiStatus.OUT_OF_RESOURCES, 0, 0, MappingToken(0))
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class RightIommuDriver:
         """Open a common buffer in place, or a bounce."""
         if length < 1 or not host_address:
             return REFUSED
+        if self.exiting:
+            return TOO_LATE
         if operation is DmaOperation.COMMON_BUFFER:
             return self.map_common(host_address, length)
         pages = pages_for(length)

@@ -13,10 +13,12 @@ from sevconf.vocabulary import (
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
     PAGE_SIZE,
     AllocateType,
+    AttributeOperation,
     DmaOperation,
     EfiStatus,
     Gva,
     MemoryType,
+    PciAttribute,
     Tpl,
 )
 
@@ -52,7 +54,10 @@ class RightNicDriver:
         return self.pci_io.mem_read(NicRegister.STATUS, REGISTER_WIDTH[NicRegister.STATUS])[0]
 
     def start(self) -> EfiStatus:
-        """Take memory, map the rings, register for ExitBootServices, and only then let the card run."""
+        """Become bus master, take memory, map the rings, register for exit, and only then let the card run."""
+        status, _ = self.pci_io.attributes(AttributeOperation.ENABLE, PciAttribute.BUS_MASTER)
+        if status.is_error:
+            return status
         status, self.frames = self.boot_services.allocate_pages(
             AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, PAGES
         )
@@ -115,7 +120,6 @@ class RightNicDriver:
         self.write_register(NicRegister.TX_ENTRIES, ENTRIES)
         self.write_register(NicRegister.RX_BASE, self.rings_mapped.device_address + RECEIVE_RING)
         self.write_register(NicRegister.RX_ENTRIES, ENTRIES)
-        self.write_register(NicRegister.BUS_MASTER, 1)
         self.write_register(NicRegister.CONTROL, 1)
         return EfiStatus.SUCCESS
 

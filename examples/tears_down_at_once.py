@@ -1,7 +1,7 @@
 """
 An IOMMU driver that ends all mappings in its own ExitBootServices handler, while devices still run.
 
-Breaks: T36, T37, T50
+Breaks: T32, T36, T37, T50
 """
 
 from right_iommu_driver import RightIommuDriver

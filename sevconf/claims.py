@@ -101,7 +101,6 @@ CLAIMS: dict[str, str] = {
 
 #: Why no scenario can show a claim; it matters only as long as the claim has no rule.
 NOT_TESTABLE: dict[str, str] = {
-    "T14": "it rules how the suite attacks (every dump is of all RAM, at every moment that a rule names), not a target",
     "T17": "it rules how the suite is written: the threat model stands in features/threat_model",
     "T45": "it is shown by all others together: unchanged drivers pass beside the deferring IOMMU driver",
     "S19": "SEV-SNP is a variant out of scope: the reference machine has no page states",

@@ -66,12 +66,18 @@ def _choices(command: Any) -> Any:
 
     @functools.wraps(command)
     def chosen(
-        *given: Any, iommu: str, era: str, beneath: tuple[str, ...], pcd: tuple[str, ...], **options: Any
+        *given: Any, iommu: str, era: str, beneath: tuple[str, ...], pcd: tuple[str, ...], device: str, **options: Any
     ) -> Any:
-        return command(*given, choices=Choices(iommu, era, beneath, pcd), **options)
+        return command(*given, choices=Choices(iommu, era, beneath, pcd, device), **options)
 
     default = Choices()
     for option in (
+        click.option(
+            "--device",
+            default="",
+            metavar="D",
+            help="What a driver is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
+        ),
         click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD of a binary's build."),
         click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
         click.option("--era", default=default.era, show_default=True, help="Firmware era of a binary's platform."),
@@ -152,11 +158,14 @@ def run(  # noqa: PLR0917 -- click passes every option by name
 def _run(setting: "Setting", order: "Order") -> Any:
     from sevconf.run import run as run_all
 
-    bar: AbstractContextManager[Progress | None] = nullcontext()
-    if sys.stderr.isatty():
-        bar = click.progressbar(length=len(setting.rows), label=order.target, file=sys.stderr)
-    with bar as progress:
+    with _bar(len(setting.rows), order.target) as progress:
         return run_all(setting, order, progress)
+
+
+def _bar(length: int, label: str) -> "AbstractContextManager[Progress | None]":
+    if not sys.stderr.isatty():
+        return nullcontext()
+    return click.progressbar(length=length, label=label, file=sys.stderr)
 
 
 def _chosen(catalogue: "Catalogue", rules: Iterable[str]) -> frozenset[str]:
@@ -173,7 +182,7 @@ def _folder(folder: Path | None) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"expected a folder to write reports to: {error}") from error
+            raise UsageError(f"expected a folder to write to: {error}") from error
 
 
 def _smoke(target: "Target") -> None:
@@ -201,8 +210,64 @@ def smoke(target: str, choices: "Choices") -> None:
     click.echo(f"{target}: the smoke test passed")
 
 
+@main.command()
+@click.option("--rule", "rules", multiple=True, metavar="ID", help="Judge by this rule only; repeatable.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Try this fault only; repeatable.")
+@click.option("--near", is_flag=True, help="Judge each fault only by the files of the rules that it breaks.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the matrix there.")
+@click.option("--against", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Say what differs.")
+@click.option("--resume", type=click.Path(path_type=Path, dir_okay=False), help="Keep findings there; go on from them.")
+@click.option("-n", "workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 is none but this one.")
+@click.pass_context
+def sensitivity(  # noqa: PLR0917 -- click passes every option by name
+    ctx: click.Context,
+    rules: tuple[str, ...],
+    faults: tuple[str, ...],
+    near: bool,
+    report_dir: Path | None,
+    against: Path | None,
+    resume: Path | None,
+    workers: int,
+) -> None:
+    """Try every machine with one bug, and say which rules catch it; exit code 1 if it is not as it should be."""
+    from sevconf.faults import CATALOGUE
+    from sevconf.sensitivity.files import differences, write_all
+    from sevconf.sensitivity.matrix import matrix
+    from sevconf.sensitivity.pages import summary
+    from sevconf.sensitivity.work import findings, jobs
+    from sevconf.suite import load
+    from sevconf.suite.locate import suite_root
+
+    catalogue = load(suite_root())
+    chosen = _chosen(catalogue, rules)
+    for name in faults:
+        if name not in CATALOGUE:
+            near_by = difflib.get_close_matches(name, CATALOGUE, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near_by)}?" if near_by else "`sevconf list faults` shows them"
+            raise UsageError(f"expected the name of a fault, not {name!r}", hint=hint)
+    _folder(report_dir)
+    _folder(resume.parent if resume is not None else None)
+    work = jobs(catalogue, chosen, faults or CATALOGUE, near=near)
+    if faults:
+        chosen &= {rule for name in faults for rule in CATALOGUE[name].declared}
+    with _bar(len(work), "faults") as progress:
+        found = matrix(
+            catalogue,
+            chosen,
+            findings(work, workers, resume, lambda: progress.update(1) if progress else None),
+            "the rules in the files of those that it breaks" if near else "every rule on its party",
+        )
+    if report_dir is not None:
+        write_all(found, report_dir)
+    click.echo(summary(found), nl=False)
+    other = tuple(differences(found, against, whole=not rules and not faults)) if against is not None else ()
+    for line in other:
+        click.echo(f"not as in {against}: {line}")
+    ctx.exit(ExitCode.CONFORMING if found.holds and not other else ExitCode.NONCONFORMING)
+
+
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "images"]))
+@click.argument("what", type=click.Choice(["rules", "claims", "targets", "scenarios", "faults", "devices", "images"]))
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, file: Path | None, as_json: bool) -> None:

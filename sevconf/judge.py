@@ -154,7 +154,8 @@ class Trial:
         if self._machine is None:
             return record
         if record.verdict not in (Verdict.ERROR, Verdict.TARGET_FAILED):
-            hash_ = digest(self._machine.trace, self.row.id)
+            repeats = self.setting.target.identity.repeats
+            hash_ = digest(self._machine.trace, self.row.id) if repeats else None
             record = replace(record, breaches=self._charged(), trace_sha256=hash_)
         if self.setting.traces is not None:
             lines = encode(self._machine.trace, self.row.id)

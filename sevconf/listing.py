@@ -91,10 +91,30 @@ def images(file: Path) -> Listing:
     return ("#", "name", "guid", "form", "machine", "subsystem", "bytes"), rows
 
 
+def devices() -> Listing:
+    """List the devices of QEMU that a driver may be tried on."""
+    from sevconf.subjects.qemu.models import BY_CLASS, MODELS, PREFIX  # noqa: PLC0415 -- only this list needs them
+
+    rows = tuple(
+        (
+            PREFIX + model.name,
+            model.what,
+            f"{model.vendor:04x}:{model.device:04x}",
+            f"{model.class_code:06x}",
+            model.behind.value,
+            tuple(model.allowed),
+            "yes" if BY_CLASS.get(model.class_code) == model.name else "",
+        )
+        for model in MODELS.values()
+    )
+    return ("device", "is", "ids", "class", "behind it", "options", "default of its class"), rows
+
+
 LISTS: dict[str, Callable[[], Listing]] = {
     "rules": rules,
     "claims": claims,
     "scenarios": scenarios,
     "targets": targets,
     "faults": faults,
+    "devices": devices,
 }

@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of a run."""
     group = parser.getgroup("sevconf", "conformance of UEFI, IOMMU and PCI drivers")
     group.addoption("--sevconf-target", default="reference", metavar="T", help="what to judge (default: reference)")
+    group.addoption("--sevconf-device", default="", metavar="D", help="what a driver of kind device is tried on")
     group.addoption(
         "--sevconf-profile",
         default=Profile.OVMF_SEV.value,
@@ -87,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def options(choices: Choices) -> list[str]:
     """Return the options that tell another process of pytest what was chosen beside the target."""
-    single = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}"]
+    single = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}", f"--sevconf-device={choices.device}"]
     return [*single, *(f"--sevconf-with={i}" for i in choices.beneath), *(f"--sevconf-pcd={p}" for p in choices.pcd)]
 
 
@@ -97,6 +98,7 @@ def _choices(config: pytest.Config) -> Choices:
         config.getoption("sevconf_era"),
         tuple(config.getoption("sevconf_with")),
         tuple(config.getoption("sevconf_pcd")),
+        config.getoption("sevconf_device"),
     )
 
 

@@ -12,10 +12,10 @@ from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
 from sevconf.monitors import control, judge, judge_breaches, outlived
 from sevconf.trace import DeviceRegister, Dma, MappingMade, party_of
-from sevconf.vocabulary import EfiStatus, Party
+from sevconf.vocabulary import Command, EfiStatus, Party
 
 from .drivers import require_handover
-from .values import Monitored, Scene
+from .values import DEVICES, Monitored, Scene, moved
 
 #: Bytes of a report, reports typed between two looks at them, how often that is done, steps that a device is given.
 REPORT, TYPED, TIMES, STEPS = 8, 4, 3, 12
@@ -203,27 +203,67 @@ def frame_echoed(machine: Machine, scene: Scene) -> None:
     control(status is EfiStatus.SUCCESS, f"the frame was not sent back: {status}")
 
 
+# A device that its driver brings
+
+
+@given("the driver of its own device has started, and has worked")
+def own_worked(machine: Machine) -> None:
+    """Own device: it was seen to move data both ways, and to tell of what happened outside."""
+    status = machine.own_device.start()
+    control(status is EfiStatus.SUCCESS, f"the driver of its own device did not start: {status}")
+    status = machine.own_device.work()
+    control(status is EfiStatus.SUCCESS, f"it did not work: {status}")
+    before = len(machine.trace)
+    own_stimulated(machine)
+    told = [dma for dma in machine.trace.of(Dma, since=before) if dma.write]
+    control(told, "its device tells nothing of what happens outside by DMA")
+
+
+@when("something happens that the driver's own device tells of")
+def own_stimulated(machine: Machine) -> None:
+    """Own device: a stimulus from outside, and time for it to be told."""
+    machine.own_device.stimulate()
+    machine.host.run_devices(STEPS)
+
+
+@when("the driver of its own device starts, works, and stops")
+def own_life(machine: Machine) -> None:
+    """Own device: from Start to Stop."""
+    own_worked(machine)
+    status = machine.own_device.stop()
+    control(status is EfiStatus.SUCCESS, f"the driver of its own device did not stop: {status}")
+
+
 # What must hold of either
 
 
-@then(parsers.re(r"the (?P<device>keyboard|network card) does no DMA any more"))
-def device_silent(machine: Machine, monitored: Monitored) -> None:
+@then(parsers.re(r"the (?P<device>keyboard|network card|driver's own device) does no DMA any more"))
+def device_silent(machine: Machine, monitored: Monitored, device: str) -> None:
     """Device: behind the exit."""
     require_handover(machine)
-    control(list(machine.trace.of(Dma)), "the device did no DMA before")
+    control(moved(machine.trace, DEVICES[device]), "the device did no DMA before")
     judge_breaches(monitored("DRV-01"))
 
 
-@then(parsers.re(r"every DMA of the (?P<device>keyboard|network card) was inside a live mapping that allows it"))
-def device_inside(machine: Machine, monitored: Monitored) -> None:
+@then(
+    parsers.re(
+        r"every DMA of the (?P<device>keyboard|network card|driver's own device) was inside a live mapping "
+        r"that allows it"
+    )
+)
+def device_inside(machine: Machine, monitored: Monitored, device: str) -> None:
     """Device: where its DMA goes, and which way."""
-    control({e.write for e in machine.trace.of(Dma)} == {True, False}, "the device did not move data both ways")
+    control(
+        {e.write for e in moved(machine.trace, DEVICES[device])} == {True, False},
+        "the device did not move data both ways",
+    )
     judge_breaches((*monitored("DRV-05"), *monitored("DRV-06")))
 
 
 @then(
     parsers.re(
-        r"the (?P<device>keyboard|network card) was halted, and then all that its driver mapped was unmapped once",
+        r"the (?P<device>keyboard|network card|driver's own device) was halted, and then all that its driver mapped "
+        r"was unmapped once",
     )
 )
 def device_given_back(machine: Machine, monitored: Monitored) -> None:
@@ -232,7 +272,7 @@ def device_given_back(machine: Machine, monitored: Monitored) -> None:
     judge_breaches((*monitored("DRV-09"), *monitored("DRV-07"), *monitored("DRV-08")))
 
 
-@then("no mapping of the network card was unmapped while it ran")
+@then(parsers.re(r"no mapping of the (?P<device>network card|driver's own device) was unmapped while it ran"))
 def unmapped_at_rest(machine: Machine, monitored: Monitored) -> None:
     """Driver: the order in its exit handler."""
     require_handover(machine)
@@ -248,7 +288,11 @@ def handler_frugal(machine: Machine, monitored: Monitored) -> None:
     judge_breaches((*monitored("MEM-01"), *monitored("MEM-02")))
 
 
-@then(parsers.re(r"the (?P<device>keyboard|network card) was halted before its mappings were torn down"))
+@then(
+    parsers.re(
+        r"the (?P<device>keyboard|network card|driver's own device) was halted before its mappings were torn down"
+    )
+)
 def device_halted_in_time(machine: Machine, monitored: Monitored) -> None:
     """Device: at the teardown."""
     require_handover(machine)
@@ -259,9 +303,9 @@ def device_halted_in_time(machine: Machine, monitored: Monitored) -> None:
 def bus_master_bit(machine: Machine, answer: Callable[[str], None]) -> None:
     """Device: the last write of that bit."""
     require_handover(machine)
-    bits = [e for e in machine.trace.of(DeviceRegister) if e.register == "BUS_MASTER" and e.write]
-    control(bits, "the driver never set the bus-master bit")
-    answer("yes" if bits[-1].value & 1 else "no")
+    commands = [e for e in machine.trace.of(DeviceRegister) if e.register == "COMMAND" and e.write]
+    control(any(e.value & Command.BUS_MASTER for e in commands), "the driver never set the bus-master bit")
+    answer("yes" if commands[-1].value & Command.BUS_MASTER else "no")
 
 
 # The CPU

@@ -8,7 +8,18 @@ from sevconf.contract import Machine, Mapped, MappingToken
 from sevconf.errors import Inconclusive
 from sevconf.monitors import Breach, control, judge, judge_breaches
 from sevconf.trace import CBitChanged, Dumped, MapChanged, ServiceCall
-from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl, pages_for
+from sevconf.vocabulary import (
+    FOUR_GIB,
+    PAGE_SIZE,
+    CBit,
+    DmaOperation,
+    EfiStatus,
+    Gva,
+    MemoryType,
+    Party,
+    Tpl,
+    pages_for,
+)
 
 from .values import OPERATION, TPL, Scene, newest_actor, require_private
 
@@ -21,7 +32,7 @@ def take_buffer(machine: Machine, operation: DmaOperation, pages: int) -> Gva:
         status, buffer = machine.dma.allocate_buffer(pages)
     else:
         status, buffer = machine.core.allocate_pages(pages)
-    control(not status.is_error, f"no buffer of {pages} pages for {operation}: {status}")
+    control(not status.is_error and buffer, f"no buffer of {pages} pages for {operation}: {status}")
     return buffer
 
 
@@ -29,8 +40,16 @@ def map_buffer(machine: Machine, scene: Scene, operation: DmaOperation, buffer: 
     """Map a buffer, and keep what is needed of it."""
     mapped = machine.dma.map(operation, buffer, length)
     control(not mapped.status.is_error and mapped.length == length, f"Map of {length} bytes returned {mapped}")
+    control(mapped.device_address, "Map returned no DeviceAddress")
     scene.notes.update(buffer=buffer, length=length, mapped=mapped, operation=operation)
     return mapped
+
+
+def require_delivered(machine: Machine, scene: Scene) -> None:
+    """Hold that a mapping which has ended served: what a device wrote through it is in the client's buffer."""
+    if scene.notes["operation"] is DmaOperation.WRITE:
+        held = machine.memory.read(scene.notes["buffer"], scene.notes["length"])
+        control(held == scene.secret.data, "what the bus master wrote did not reach the client")
 
 
 def read_bus(machine: Machine, address: int, length: int) -> bytes:
@@ -39,6 +58,28 @@ def read_bus(machine: Machine, address: int, length: int) -> bytes:
     if data is None:
         raise Inconclusive(f"the IOMMU refused the bus master's read of {length} bytes at {address:#x}")
     return data
+
+
+def round_trip(
+    machine: Machine, operation: DmaOperation, buffer: Gva, length: int
+) -> tuple[EfiStatus, EfiStatus, bool]:
+    """Map, let data through, and unmap; returns both statuses, and whether the other side had the data."""
+    data = machine.host.secret("what goes through", length).data
+    if operation is DmaOperation.READ:
+        machine.memory.write(buffer, data)
+    mapped = machine.dma.map(operation, buffer, length)
+    if mapped.status.is_error:
+        return mapped.status, EfiStatus.ABORTED, False
+    if operation is DmaOperation.READ:
+        served = machine.dma.device_read(mapped.device_address, length) == data
+    else:
+        served = machine.dma.device_write(mapped.device_address, data)
+    if operation is DmaOperation.COMMON_BUFFER:
+        served = served and machine.memory.read(buffer, length) == data
+    unmapped = machine.dma.unmap(mapped.mapping)
+    if operation is DmaOperation.WRITE:
+        served = served and machine.memory.read(buffer, length) == data
+    return mapped.status, unmapped, served
 
 
 def move_secret(machine: Machine, scene: Scene, operation: DmaOperation, size: int) -> Mapped:
@@ -290,8 +331,9 @@ def neighbours_closed(machine: Machine, scene: Scene) -> None:
 
 
 @then("no page that Map opened is open any more")
-def closed_again(machine: Machine) -> None:
+def closed_again(machine: Machine, scene: Scene) -> None:
     """Page tables: what Map changed, behind Unmap."""
+    require_delivered(machine, scene)
     left = opened_by_map(machine)
     judge(
         not left,
@@ -328,7 +370,7 @@ def former_owner(machine: Machine, scene: Scene) -> None:
     first = take_buffer(machine, _COMMON, 1)
     control(not machine.dma.free_buffer(1, first).is_error, "FreeBuffer of a buffer that is not mapped failed")
     scene.secrets.append(machine.host.secret("the former owner's", PAGE_SIZE))
-    status, kept = machine.core.allocate_pages(spare)
+    status, kept = machine.core.allocate_pages(spare, below=FOUR_GIB)
     control(not status.is_error, "no pages to leave a secret in")
     largest = max(d.pages for d in machine.core.memory_map()[1].descriptors if d.type is MemoryType.CONVENTIONAL)
     while largest:

@@ -13,7 +13,7 @@ from sevconf.monitors import control, judge, judge_breaches
 from sevconf.trace import DeviceState, MappingMade, ServiceCall, ServiceReturn, Trace, party_of
 from sevconf.vocabulary import MEMORY_SERVICES, PAGE_SIZE, DmaOperation, EfiStatus, Gva, MemoryType, Party, pages_for
 
-from .dma_mapping import map_buffer, take_buffer
+from .dma_mapping import map_buffer, read_bus, require_delivered, round_trip, take_buffer
 from .values import OPERATION, Monitored, Scene, newest_actor, one_of
 
 #: Bytes of a buffer whose size does not matter.
@@ -22,8 +22,8 @@ SIZE = 512
 UNIT = 32
 #: Where in the course of a Map something else comes in, as a share of what the IOMMU driver does.
 MOMENT = one_of({"at its start": 0.0, "half way": 0.5, "at its end": 1.0})
-#: Where the storyline of a disk writes.
-LBA = 24
+#: Where the storyline of a disk writes, and how many blocks.
+LBA, BLOCKS = 24, 3
 
 
 def inside(trace: Trace, call: ServiceCall) -> list[ServiceCall]:
@@ -44,6 +44,9 @@ def allocated_buffer(machine: Machine, scene: Scene, pages: int) -> None:
 def common_mapped_and_unmapped(machine: Machine, scene: Scene, size: int) -> None:
     """DMA: the first mapping of a common buffer."""
     mapped = map_buffer(machine, scene, DmaOperation.COMMON_BUFFER, scene.notes["buffer"], size)
+    data = machine.host.secret("what goes through it", size).data
+    machine.memory.write(scene.notes["buffer"], data)
+    control(read_bus(machine, mapped.device_address, size) == data, "the bus master reads something else")
     control(not machine.dma.unmap(mapped.mapping).is_error, "Unmap failed")
 
 
@@ -80,10 +83,9 @@ def bytes_from(machine: Machine, scene: Scene, origin: str) -> None:
 
 @when(parsers.re(r"they are mapped as (?P<operation>\w+) and unmapped"), converters={"operation": OPERATION})
 def mapped_and_unmapped(machine: Machine, scene: Scene, operation: DmaOperation) -> None:
-    """DMA: Map, and Unmap of what it returned."""
-    mapped = machine.dma.map(operation, scene.notes["buffer"], SIZE)
-    unmapped = mapped.status if mapped.status.is_error else machine.dma.unmap(mapped.mapping)
-    scene.notes["statuses"] = mapped.status, unmapped
+    """DMA: Map, and Unmap of what it returned, with data going through."""
+    mapped, unmapped, scene.notes["served"] = round_trip(machine, operation, scene.notes["buffer"], SIZE)
+    scene.notes["statuses"] = mapped, unmapped
 
 
 @then("Map and Unmap return EFI_SUCCESS")
@@ -97,35 +99,37 @@ def both_succeed(machine: Machine, scene: Scene) -> None:
         culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),
         steps=tuple(call.step for call in machine.trace.calls("IoMmu.Map", "IoMmu.Unmap")),
     )
+    control(scene.notes["served"], "no data went through the mapping")
 
 
 # A conforming driver
 
 
-def live_and_work(machine: Machine) -> None:
+def live_and_work(machine: Machine, scene: Scene) -> None:
     """Let the driver start and move blocks, whatever comes of it: that is what is judged."""
+    scene.secrets.append(machine.host.secret("blocks", BLOCKS * BLOCK))
     if machine.driver.start().is_error:
         return
-    machine.driver.write(LBA, machine.host.secret("blocks", 3 * BLOCK).data)
-    machine.driver.read(LBA, 3)
+    machine.driver.write(LBA, scene.secret.data)
+    machine.driver.read(LBA, BLOCKS)
 
 
 @given("a conforming driver has been taken through the whole life of its disk")
 @when("a conforming driver is taken through the whole life of its disk")
-def whole_life(machine: Machine) -> None:
+def whole_life(machine: Machine, scene: Scene) -> None:
     """Driver: from Start to Stop."""
-    live_and_work(machine)
+    live_and_work(machine, scene)
     machine.driver.stop()
 
 
 @given("a conforming driver is at work again")
-def at_work_again(machine: Machine) -> None:
+def at_work_again(machine: Machine, scene: Scene) -> None:
     """Driver: Start and some work."""
-    live_and_work(machine)
+    live_and_work(machine, scene)
 
 
 @then("every call of PciIo that it made returned EFI_SUCCESS")
-def never_refused(machine: Machine) -> None:
+def never_refused(machine: Machine, scene: Scene) -> None:
     """DMA: what the driver was answered."""
     trace = machine.trace
     control(any(state.running for state in trace.of(DeviceState)), "the disk never ran")
@@ -143,6 +147,7 @@ def never_refused(machine: Machine) -> None:
         culprit=newest_actor(trace, Party.IOMMU_DRIVER),
         steps=tuple(step for done in refused[:1] for step in (done.call, done.step)),
     )
+    control(machine.driver.medium(LBA, BLOCKS) == scene.secret.data, "the blocks did not reach the disk")
 
 
 # Bounce memory
@@ -160,12 +165,14 @@ def short_write(machine: Machine, scene: Scene, count: int) -> None:
     if count:
         control(machine.dma.device_write(mapped.device_address, b"\xa5" * count), "the bus master could not write")
     control(not machine.dma.unmap(mapped.mapping).is_error, "Unmap failed")
+    control((machine.memory.read(page, count) or b"") == b"\xa5" * count, "what the bus master wrote did not arrive")
     scene.notes["page"] = page
 
 
 @then("that client's page holds nothing of the secret")
 def nothing_delivered(machine: Machine, scene: Scene) -> None:
     """Guest memory: what Unmap copied to a client."""
+    require_delivered(machine, scene)
     page = machine.memory.read(scene.notes["page"], PAGE_SIZE) or b""
     found = units_in(scene.secret.data, page)
     judge(
@@ -182,9 +189,13 @@ def units_in(secret: bytes, text: bytes) -> int:
     return sum(secret[place : place + UNIT] in text for place in range(0, len(secret) - UNIT + 1, UNIT))
 
 
-def add_mapping(machine: Machine, operation: DmaOperation, size: int) -> None:
-    """Make a live mapping more."""
-    mapped = machine.dma.map(operation, take_buffer(machine, operation, pages_for(size)), size)
+def add_mapping(machine: Machine, scene: Scene, operation: DmaOperation, size: int) -> None:
+    """Make a live mapping more, of a buffer of its own."""
+    buffer = take_buffer(machine, operation, pages_for(size))
+    taken = scene.notes.setdefault("buffers", set())
+    control(buffer not in taken, "one buffer was given out twice")
+    taken.add(buffer)
+    mapped = machine.dma.map(operation, buffer, size)
     control(not mapped.status.is_error and mapped.length == size, f"Map of {size} bytes returned {mapped.status}")
 
 
@@ -195,14 +206,14 @@ def add_mapping(machine: Machine, operation: DmaOperation, size: int) -> None:
 def several_live(machine: Machine, scene: Scene, count: int, operation: DmaOperation, size: int) -> None:
     """DMA: several live mappings of one size."""
     for _ in range(count):
-        add_mapping(machine, operation, size)
+        add_mapping(machine, scene, operation, size)
     scene.notes.update(operation=operation, length=size)
 
 
 @when("one more of them is made")
 def one_more(machine: Machine, scene: Scene) -> None:
     """DMA: another one."""
-    add_mapping(machine, scene.notes["operation"], scene.notes["length"])
+    add_mapping(machine, scene, scene.notes["operation"], scene.notes["length"])
 
 
 @given(
@@ -253,9 +264,10 @@ def unmapped_and_freed(machine: Machine, scene: Scene) -> None:
 
 
 @then("no page was given back while the host could read it")
-def given_back_private(machine: Machine, monitored: Monitored) -> None:
+def given_back_private(machine: Machine, scene: Scene, monitored: Monitored) -> None:
     """Page tables: at each FreePages of the IOMMU driver."""
     control(machine.trace.calls("IoMmu.Unmap"), "nothing was unmapped")
+    require_delivered(machine, scene)
     judge_breaches(monitored("DMA-17"))
 
 

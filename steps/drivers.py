@@ -5,10 +5,10 @@ from pytest_bdd import given, then, when
 from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
 from sevconf.monitors import control, exit_window, judge_breaches
-from sevconf.trace import Dma, MappingMade
+from sevconf.trace import DeviceRegister, MappingMade
 from sevconf.vocabulary import EfiStatus
 
-from .values import Monitored, Scene
+from .values import DISK, Monitored, Scene, moved
 
 #: Blocks that the storyline moves at once, and where.
 COUNT, LBA = 3, 8
@@ -30,7 +30,7 @@ def work(machine: Machine, scene: Scene) -> None:
         control(machine.driver.medium(lba, count) == secret.data, "a write did not reach the disk")
     status, data = machine.driver.read(LBA + 1, COUNT)
     control(status is EfiStatus.SUCCESS and data == scene.secret.data, "what was written did not come back")
-    control(list(machine.trace.of(Dma)), "the disk did no DMA")
+    control(moved(machine.trace, DISK), "the disk did no DMA")
 
 
 @given("the disk's driver has started")
@@ -79,6 +79,9 @@ def require_handover(machine: Machine) -> None:
 def no_dma(machine: Machine, monitored: Monitored) -> None:
     """Disk: behind the exit."""
     require_handover(machine)
+    own = [made for made in machine.trace.of(MappingMade) if made.bus_master == DISK]
+    touched = [entry for entry in machine.trace.of(DeviceRegister) if entry.device == DISK]
+    control(own or touched, "the driver neither mapped anything nor touched a register of the disk")
     judge_breaches(monitored("DRV-01"))
 
 
@@ -113,14 +116,14 @@ def freed_after_unmap(machine: Machine, monitored: Monitored) -> None:
 @then("every DMA of the disk was inside a live mapping of its own")
 def dma_inside(machine: Machine, monitored: Monitored) -> None:
     """Disk: where its DMA goes."""
-    control(list(machine.trace.of(Dma)), "the disk did no DMA")
+    control(moved(machine.trace, DISK), "the disk did no DMA")
     judge_breaches(monitored("DRV-05"))
 
 
 @then("the disk read no BusMasterWrite mapping and wrote no BusMasterRead mapping")
 def dma_directed(machine: Machine, monitored: Monitored) -> None:
     """Disk: which way its DMA goes."""
-    control({e.write for e in machine.trace.of(Dma)} == {True, False}, "the disk did not move data both ways")
+    control({e.write for e in moved(machine.trace, DISK)} == {True, False}, "the disk did not move data both ways")
     judge_breaches(monitored("DRV-06"))
 
 

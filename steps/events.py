@@ -228,6 +228,8 @@ def by_level(machine: Machine) -> None:
 def none_ran(machine: Machine) -> None:
     """Events: what waits."""
     judge_runs(machine, expected="nothing runs at or above the level of the caller", holds=not runs(machine))
+    machine.core.restore_tpl(Tpl.APPLICATION)
+    control(runs(machine), "nothing waited: at TPL_APPLICATION none of them ran either")
 
 
 @then("SignalEvent returns EFI_SUCCESS inside the handler")

@@ -4,7 +4,7 @@ from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Act, EventSpec, Machine
 from sevconf.contract.disk import BLOCK
-from sevconf.monitors import control, exit_window, judge, judge_breaches, lives
+from sevconf.monitors import control, exit_window, judge, judge_breaches, lives, torn_down
 from sevconf.trace import DeviceState, Dma, MappingEnded, MappingMade, NotificationBegan, NotificationEnded, Phase
 from sevconf.vocabulary import (
     EVT_NOTIFY_SIGNAL,
@@ -17,7 +17,7 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
-from .values import TPL, Monitored, Scene, create, newest_actor
+from .values import DISK, TPL, Monitored, Scene, create, newest_actor
 
 BEFORE = EventGroup.BEFORE_EXIT_BOOT_SERVICES.value
 #: Steps of a disk until it has got so far with a command.
@@ -313,10 +313,10 @@ def halted_first(machine: Machine, monitored: Monitored) -> None:
     """Teardown: behind the halt."""
     window = exit_window(machine.trace)
     control(window, "ExitBootServices did not succeed")
-    halts = [e for e in machine.trace.of(DeviceState) if not e.running and window and e.step > window.opened]
+    states = machine.trace.of(DeviceState, since=window.opened if window else 0)
+    halts = [e for e in states if e.device == DISK and not e.running]
     control(halts, "the disk was not halted at exit")
-    ends = list(machine.trace.of(MappingEnded, since=window.opened if window else 0))
-    control(ends, "no mapping was torn down at exit")
+    control(torn_down(machine.trace), "no mapping was torn down at exit")
     judge_breaches(monitored("EBS-06"))
 
 
@@ -358,13 +358,14 @@ def limit_shown(machine: Machine, finding: str) -> None:
     window = exit_window(machine.trace)
     control(window, "ExitBootServices did not succeed")
     since = window.opened if window else 0
-    halted = next((e.step for e in machine.trace.of(DeviceState, since=since) if not e.running), 0)
-    torn = next((e.step for e in machine.trace.of(MappingEnded, since=since)), 0)
+    states = machine.trace.of(DeviceState, since=since)
+    halted = next((e.step for e in states if e.device == DISK and not e.running), 0)
+    torn = next(iter(torn_down(machine.trace, bus_master=DISK)), 0)
     control(halted and torn, "the disk was not halted, or no mapping was torn down")
     judge(
         (halted < torn) == (finding == "is halted before"),
         expected=f"the disk {finding} its mapping is torn down",
-        observed=f"it was halted at step {halted}, and the first mapping torn down at step {torn}",
+        observed=f"it was halted at step {halted}, and its first mapping torn down at step {torn}",
         culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),
         steps=(halted, torn),
     )

@@ -6,9 +6,8 @@ from pytest_bdd import given, then, when
 
 from sevconf.contract import Machine
 from sevconf.contract.disk import BLOCK
-from sevconf.monitors import control, exit_window, judge, judge_breaches, lives
+from sevconf.monitors import control, exit_window, judge, judge_breaches, lives, torn_down
 from sevconf.trace import (
-    MappingEnded,
     NotificationBegan,
     NotificationEnded,
     Phase,
@@ -160,7 +159,7 @@ def late_map_refused(machine: Machine) -> None:
     window = exit_window(machine.trace)
     control(window, "ExitBootServices did not succeed")
     since = window.opened if window else 0
-    torn = [e.step for e in machine.trace.of(MappingEnded, since=since)]
+    torn = torn_down(machine.trace)
     late = next((call for call in machine.trace.calls("PciIo.Map") if call.step > since), None)
     control(torn and late is not None and late.step > torn[0], "no Map came behind the teardown")
     call = late.step if late is not None else 0

@@ -9,7 +9,7 @@ from sevconf.monitors import control, exit_window, judge, judge_breaches
 from sevconf.trace import DeviceState, Dma, IommuFault, IommuState, Phase
 from sevconf.vocabulary import PAGE_SIZE, DmaOperation, Gva, IommuAccess, Party, pages_for
 
-from .values import OPERATION, Monitored, Scene, newest_actor, one_of
+from .values import DISK, OPERATION, Monitored, Scene, newest_actor, one_of
 
 #: Bytes that a bus master moves at once: an access, and a secret that is looked for.
 SIZE = 512
@@ -195,6 +195,8 @@ def access_outcome(machine: Machine, scene: Scene, outcome: str) -> None:
         culprit=newest_actor(machine.trace, Party.IOMMU_DRIVER),
         steps=(*(e.step for e in machine.trace.of(IommuState)), *faults, len(machine.trace)),
     )
+    if outcome == "passes" and not exit_window(machine.trace):
+        control(translating(machine), "translation is off")
 
 
 @then("the access faults, and the page is as it was")
@@ -239,7 +241,10 @@ def granted_passes(machine: Machine, monitored: Monitored) -> None:
     window = exit_window(machine.trace)
     control(window, "ExitBootServices did not succeed")
     since = window.opened if window else 0
-    control([e for e in machine.trace.of(DeviceState, since=since) if not e.running], "the disk was not halted at exit")
+    before = [e.translating for e in machine.trace.of(IommuState) if e.step < since]
+    control(before and before[-1], "translation was off before the exit")
+    states = machine.trace.of(DeviceState, since=since)
+    control([e for e in states if e.device == DISK and not e.running], "the disk was not halted at exit")
     judge_breaches(monitored("IOM-05"))
 
 

@@ -12,7 +12,7 @@ from sevconf.trace import ServiceCall, party_of
 from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EVT_TIMER, EfiStatus, Party, TimerDelay, Tpl
 from sevconf.vocabulary.protocols import BLOCK_IO
 
-from .values import Monitored, Scene
+from .values import Monitored, Scene, require_core
 
 #: Where the scenarios put a block.
 LBA = 24
@@ -64,6 +64,29 @@ def driver_processor(machine: Machine, monitored: Monitored) -> None:
     judge_breaches(monitored("EVT-10"))
 
 
+@then("the IOMMU driver called every service from the bootstrap processor")
+def iommu_processor(machine: Machine, monitored: Monitored) -> None:
+    """Processors: the IOMMU driver's calls."""
+    require_calls(machine, Party.IOMMU_DRIVER)
+    control(exit_window(machine.trace), "ExitBootServices did not succeed")
+    judge_breaches(monitored("EVT-21"))
+
+
+@then("the driver raised the level to none below the present one")
+def driver_raises(machine: Machine, monitored: Monitored) -> None:
+    """Levels: the driver's own."""
+    require_calls(machine, Party.DRIVER)
+    control(exit_window(machine.trace), "ExitBootServices did not succeed")
+    judge_breaches(monitored("EVT-20"))
+
+
+@then("the IOMMU driver raised the level to none below the present one")
+def iommu_raises(scene: Scene, monitored: Monitored) -> None:
+    """Levels: the IOMMU driver's own."""
+    control(scene.notes["served"], "the data did not get through the mapping")
+    judge_breaches(monitored("EVT-22"))
+
+
 # The core
 
 
@@ -94,6 +117,7 @@ def needs(machine: Machine, scene: Scene, service: str) -> None:
     """Core: memory to free, a signaled event, a timer; made at TPL_APPLICATION."""
     if service not in calls(machine, scene):
         raise SuiteError(f"there is no call of {service}")
+    require_core(machine)
     (page_status, page), (pool_status, pool) = machine.core.allocate_pages(1), machine.core.allocate_pool(64)
     made = (
         page_status,

@@ -6,16 +6,18 @@ from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
 from sevconf.monitors import control, judge
-from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva
+from sevconf.vocabulary import HUGE_PAGE, LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva
 
 from .values import CBIT, Scene, one_of
 
 #: Bytes of a secret in a page, and of one in each 4 KiB of a large page.
 SIZE, SMALL = 512, 64
 LEVEL = one_of({"PML4": 4, "PDPT": 3, "PD": 2})
-WHICH = one_of({"first": 0, "200th": 199, "last": 511})
-#: 4 KiB pages of a large page.
-PIECES = LARGE_PAGE // PAGE_SIZE
+WHICH = one_of({"first": 0, "200th": 199, "last": -1})
+#: 4 KiB pages of a large page, by its size in words.
+PIECES = {"2 MiB": LARGE_PAGE // PAGE_SIZE, "1 GiB": HUGE_PAGE // PAGE_SIZE}
+#: Most secrets that a large page gets: in all of its pages, or near both ends and here and there between.
+MOST = 512
 
 
 def require_sight(scene: Scene, sees: str) -> None:
@@ -28,6 +30,7 @@ def require_sight(scene: Scene, sees: str) -> None:
 def require_holding(machine: Machine, scene: Scene, holds: str) -> None:
     """Judge what lies in DRAM."""
     lies = machine.host.read(machine.memory.gpa(scene.notes["page"]), len(scene.secret.data))
+    control(any(lies), "nothing was written there: DRAM holds zeros")
     found = "the secret" if lies == scene.secret.data else "only ciphertext"
     judge(found == holds, expected=f"DRAM holds {holds}", observed=f"it holds {found}", culprit="memory")
 
@@ -91,17 +94,23 @@ def os_tables(machine: Machine) -> None:
 
 
 @given(
-    parsers.re(r"a 2 MiB page whose C-bit is (?P<cbit>set|clear), with a secret in every 4 KiB of it"),
+    parsers.re(
+        r"a (?P<size>2 MiB|1 GiB) page whose C-bit is (?P<cbit>set|clear), with a secret in "
+        r"(every 4 KiB|many 4 KiB pages) of it"
+    ),
     converters={"cbit": CBIT},
 )
-def large_page(machine: Machine, scene: Scene, cbit: CBit) -> None:
+def large_page(machine: Machine, scene: Scene, size: str, cbit: CBit) -> None:
     """Page tables: a large page."""
-    start = machine.memory.pages(cbit=cbit, large=True)
-    scene.secrets.append(machine.host.secret("the secret", SMALL * PIECES))
-    for index in range(PIECES):
-        machine.memory.write(Gva(start + index * PAGE_SIZE), scene.secret.data[index * SMALL : (index + 1) * SMALL])
-    scene.notes.update(page=start, cbit=cbit)
-    control(all(c is cbit for c in machine.memory.cbits(start, PIECES)), f"the C-bit is not {cbit.value} at first")
+    start = machine.memory.pages(cbit=cbit, large=size == "2 MiB", huge=size == "1 GiB")
+    count = PIECES[size]
+    places = range(count) if count <= MOST else (*range(260), *range(511, count, 4097), *range(count - 130, count))
+    scene.secrets.append(machine.host.secret("the secret", SMALL * len(places)))
+    held = {place: scene.secret.data[index * SMALL : (index + 1) * SMALL] for index, place in enumerate(places)}
+    for place, data in held.items():
+        machine.memory.write(Gva(start + place * PAGE_SIZE), data)
+    scene.notes.update(page=start, cbit=cbit, pieces=count, held=held)
+    control(all(c is cbit for c in machine.memory.cbits(start, count)), f"the C-bit is not {cbit.value} at first")
 
 
 @when(
@@ -171,6 +180,7 @@ def guest_overwrites(machine: Machine, scene: Scene, first: int, last: int, cbit
 )
 def change_one_piece(machine: Machine, scene: Scene, which: int, cbit: CBit) -> None:
     """Page tables: a split."""
+    which %= scene.notes["pieces"]
     scene.notes["which"] = which
     machine.memory.set_cbit(Gva(scene.notes["page"] + which * PAGE_SIZE), cbit)
 
@@ -178,7 +188,7 @@ def change_one_piece(machine: Machine, scene: Scene, which: int, cbit: CBit) -> 
 @when(parsers.re(r"the C-bit of all its 4 KiB pages is made (?P<cbit>set|clear)"), converters={"cbit": CBIT})
 def change_all_pieces(machine: Machine, scene: Scene, cbit: CBit) -> None:
     """Page tables: a large page, whole."""
-    machine.memory.set_cbit(scene.notes["page"], cbit, PIECES)
+    machine.memory.set_cbit(scene.notes["page"], cbit, scene.notes["pieces"])
 
 
 @then(parsers.re(r"the guest sees (?P<sees>the secret|garbage|a page fault)"))
@@ -225,11 +235,11 @@ def guest_reads_change(machine: Machine, scene: Scene) -> None:
 @then(parsers.re(r"the C-bit of that page alone is (?P<cbit>set|clear)"), converters={"cbit": CBIT})
 def cbit_of_one(machine: Machine, scene: Scene, cbit: CBit) -> None:
     """Page tables: all entries of a former large page."""
-    cbits = machine.memory.cbits(scene.notes["page"], PIECES)
+    cbits = machine.memory.cbits(scene.notes["page"], scene.notes["pieces"])
     wrong = [i for i, c in enumerate(cbits) if c is not (cbit if i == scene.notes["which"] else scene.notes["cbit"])]
     judge(
         not wrong,
-        expected=f"page {scene.notes['which']} has the C-bit {cbit.value}, the 511 others as before",
+        expected=f"page {scene.notes['which']} has the C-bit {cbit.value}, the others as before",
         observed=f"{len(wrong)} pages have another C-bit, the first of them page {wrong[0] if wrong else '-'}",
         culprit="memory",
     )
@@ -238,7 +248,7 @@ def cbit_of_one(machine: Machine, scene: Scene, cbit: CBit) -> None:
 @then(parsers.re(r"the C-bit of all its 4 KiB pages is (?P<cbit>set|clear)"), converters={"cbit": CBIT})
 def cbit_of_all(machine: Machine, scene: Scene, cbit: CBit) -> None:
     """Page tables: all entries of a large page."""
-    wrong = sum(c is not cbit for c in machine.memory.cbits(scene.notes["page"], PIECES))
+    wrong = sum(c is not cbit for c in machine.memory.cbits(scene.notes["page"], scene.notes["pieces"]))
     judge(not wrong, expected=f"every C-bit is {cbit.value}", observed=f"{wrong} are not", culprit="memory")
 
 
@@ -246,15 +256,14 @@ def cbit_of_all(machine: Machine, scene: Scene, cbit: CBit) -> None:
 def neighbours_readable(machine: Machine, scene: Scene) -> None:
     """Guest memory: the neighbours of a split."""
     wrong = [
-        index
-        for index in range(PIECES)
-        if index != scene.notes["which"]
-        and machine.memory.read(Gva(scene.notes["page"] + index * PAGE_SIZE), SMALL)
-        != scene.secret.data[index * SMALL : (index + 1) * SMALL]
+        place
+        for place, data in scene.notes["held"].items()
+        if place != scene.notes["which"]
+        and machine.memory.read(Gva(scene.notes["page"] + place * PAGE_SIZE), SMALL) != data
     ]
     judge(
         not wrong,
-        expected="511 pages read as before",
+        expected="all other pages read as before",
         observed=f"{len(wrong)} pages read otherwise, the first of them page {wrong[0] if wrong else '-'}",
         culprit="memory",
     )

@@ -6,8 +6,8 @@ from itertools import pairwise
 from pytest_bdd import given, parsers, then, when
 
 from sevconf.contract import Machine
-from sevconf.monitors import control, exit_window, judge, judge_breaches
-from sevconf.trace import MapChanged, MappingEnded, NotificationBegan, party_of
+from sevconf.monitors import control, exit_window, judge, judge_breaches, torn_down
+from sevconf.trace import MapChanged, NotificationBegan, party_of
 from sevconf.vocabulary import PAGE_SIZE, EfiStatus, Gva, MemoryType, Party
 
 from .values import Monitored, Scene
@@ -144,6 +144,7 @@ def no_overlap(machine: Machine) -> None:
     """Memory map: its ranges."""
     ranges = sorted(machine.core.memory_map()[1].descriptors, key=lambda d: d.start)
     wrong = [f"{b.start:#x}" for a, b in pairwise(ranges) if b.start < a.end]
+    control(ranges, "the memory map has no ranges")
     judge(
         not wrong and all(d.pages > 0 for d in ranges),
         expected="no range begins inside another, and none is empty",
@@ -191,8 +192,7 @@ def teardown_clean(machine: Machine, monitored: Monitored) -> None:
     """Exit handlers: the IOMMU driver's."""
     ran = [e for e in machine.trace.of(NotificationBegan) if party_of(e.actor) == Party.IOMMU_DRIVER.value]
     control(ran, "no notification function of the IOMMU driver ran")
-    window = exit_window(machine.trace)
-    control(window and list(machine.trace.of(MappingEnded, since=window.opened)), "no mapping was ended at exit")
+    control(torn_down(machine.trace), "no mapping was ended at exit")
     judge_breaches(monitored("MEM-04"))
 
 

@@ -9,8 +9,8 @@ from pytest_bdd import given, parsers, then
 
 from sevconf.contract import Machine
 from sevconf.monitors import control, exit_window, judge, lives
-from sevconf.trace import Dumped, MappingEnded
-from sevconf.vocabulary import PAGE_SIZE, DmaOperation, Party
+from sevconf.trace import CBitChanged, Dumped, MappingEnded, party_of
+from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, Party
 
 from .dma_mapping import map_buffer, move_secret, take_buffer
 from .values import OPERATION, Scene, newest_actor
@@ -23,6 +23,8 @@ SIZE = 4096
 def only_declared_open(machine: Machine) -> None:
     """Page tables: the firmware's, of all RAM."""
     control(exit_window(machine.trace), "ExitBootServices did not succeed")
+    own = (e for e in machine.trace.of(CBitChanged) if party_of(e.actor) == Party.IOMMU_DRIVER.value)
+    control(any(e.cbit is CBit.CLEAR for e in own), "the IOMMU driver never opened a page")
     declared = machine.memory.declared_shared()
     opened = [page for page in machine.memory.shared_pages() if page not in declared]
     judge(

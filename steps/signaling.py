@@ -18,7 +18,7 @@ from sevconf.vocabulary import (
     Tpl,
 )
 
-from .values import TPL, Scene, create
+from .values import TPL, Scene, create, require_core
 
 #: A group of the scenarios' own.
 PRIVATE = "5ec0f000-0000-4000-8000-000000000002"
@@ -114,6 +114,7 @@ def notified_ran(machine: Machine, scene: Scene) -> None:
 )
 def event_created(machine: Machine, scene: Scene, occasion: str, tpl: Tpl) -> None:
     """Events: CreateEvent."""
+    require_core(machine)
     type_ = EVT_NOTIFY_SIGNAL if occasion == "signaling" else EVT_NOTIFY_WAIT
     scene.notes["status"] = machine.core.create_event(EventSpec("made", type_, tpl))
 

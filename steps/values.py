@@ -6,13 +6,34 @@ from typing import Any, TypeAlias, TypeVar
 
 from sevconf.contract import EventSpec, Machine, Secret
 from sevconf.monitors import Breach, control, judge, leaks, shown_in_plaintext
-from sevconf.trace import Dumped, Trace
-from sevconf.vocabulary import CBit, DmaOperation, Party, Tpl
+from sevconf.trace import Dma, Dumped, NotificationBegan, Trace
+from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, CBit, DmaOperation, MemoryType, Party, Tpl
 
 T = TypeVar("T")
 
+#: What the suite's devices are called in a trace.
+DISK = "device:disk"
+DEVICES = {"keyboard": "device:keyboard", "network card": "device:nic", "driver's own device": "device:own"}
+
 #: What the fixture `monitored` is: the charged breaches of a rule.
 Monitored: TypeAlias = Callable[[str], tuple[Breach, ...]]
+
+
+def moved(trace: Trace, device: str) -> list[Dma]:
+    """Return what a device moved; others may be at work beside it."""
+    return [e for e in trace.of(Dma) if e.device == device]
+
+
+def require_core(machine: Machine) -> None:
+    """Hold that the core does what it is asked: a signaled event's notification runs, and pages leave the free ones."""
+    made = machine.core.create_event(EventSpec("control", EVT_NOTIFY_SIGNAL, Tpl.CALLBACK))
+    control(not made.is_error and not machine.core.signal_event("control").is_error, "no event was made and signaled")
+    ran = any(began.event == "control" for began in machine.trace.of(NotificationBegan))
+    control(ran, "the notification of a signaled event did not run")
+    status, page = machine.core.allocate_pages(1)
+    ranges = machine.core.memory_map()[1].descriptors
+    taken = any(d.start <= page < d.end and d.type is not MemoryType.CONVENTIONAL for d in ranges)
+    control(not status.is_error and taken, "AllocatePages took no page")
 
 
 def one_of(table: dict[str, T]) -> Callable[[str], T]:

@@ -180,7 +180,7 @@ class FakeTarget:
         """Nothing is shared."""
 
 
-def resolve(name: str) -> FakeTarget:
+def resolve(name: str, device: str = "") -> FakeTarget:
     """Find a target: `fake`, or `fake-ILL` for one that fails at ILL."""
     if name != "reference" and not name.startswith("fake"):
         raise UsageError(f"expected the name of a target, not {name!r}", hint="`sevconf list targets` shows them")

@@ -72,7 +72,7 @@ def test_a_profile_decides_what_counts(tmp_path: Path, monkeypatch: pytest.Monke
         ),
         (("run", "--target", "nothing"), "error: expected the name of a target, not 'nothing'\nhint: `sevconf list"),
         (("run", "--traces"), "error: expected --report-dir with --traces\nhint: traces are kept"),
-        (("run", "--report-dir", "/dev/null/x"), "error: expected a folder to write reports to: "),
+        (("run", "--report-dir", "/dev/null/x"), "error: expected a folder to write to: "),
         (("run", "--profile", "mine"), "Invalid value for '--profile': 'mine' is not one of"),
         (("run", "-n", "-1"), "Invalid value for '-n'"),
         (("smoke", "--target", "nothing"), "error: expected the name of a target"),

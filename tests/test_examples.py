@@ -1,6 +1,7 @@
 """The examples do what their docstrings say: the right driver breaks nothing, each wrong one exactly its claims."""
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from sevconf.judge import Setting
 from sevconf.monitors import charge
 from sevconf.run import Order, run
 from sevconf.subjects.python.target import PythonTarget
+from sevconf.subjects.qemu.process import installed
 from sevconf.subjects.smoke import smoke
 from sevconf.suite import load
 from sevconf.suite.locate import suite_root
@@ -23,6 +25,8 @@ from sevconf.vocabulary import EfiStatus, MachineKind, Party, Profile
 FOLDER = Path(__file__).parents[1] / "examples"
 #: The rule whose monitor watches for what an example does wrong, by the claim that its docstring names.
 RULES = {"T10": "DRV-01", "T21": "MEM-01", "T52": "DRV-04", "S05": "DRV-21"}
+#: Claims that the storylines here do not touch: S37 is about a start that fails. `.ci/examples` judges by all rules.
+BEYOND_STORIES = {"S37"}
 #: The party of the examples that are no drivers of the disk.
 ROLE = {
     "right_iommu_driver.py": Party.IOMMU_DRIVER,
@@ -89,15 +93,37 @@ def handing_over_network(machine: Machine) -> None:
     machine.host.run_devices(50)
 
 
+def living_with_own_device(machine: Machine) -> None:
+    """Start, work, be told of something, stop; twice."""
+    for _ in range(2):
+        assert machine.own_device.start() is EfiStatus.SUCCESS
+        assert machine.own_device.work() is EfiStatus.SUCCESS
+        machine.own_device.stimulate()
+        machine.host.run_devices(2)
+        assert machine.own_device.stop() is EfiStatus.SUCCESS
+
+
+def handing_over_own_device(machine: Machine) -> None:
+    """Start, work, hand the machine over, and let something happen."""
+    assert machine.own_device.start() is EfiStatus.SUCCESS
+    assert machine.own_device.work() is EfiStatus.SUCCESS
+    assert machine.loader.boot() is EfiStatus.SUCCESS
+    machine.own_device.stimulate()
+    machine.host.run_devices(9)
+
+
 Stories: TypeAlias = tuple[Callable[[Machine], None], ...]
 
 #: What a driver goes through; the last one ends with the OS.
 BLOCK_STORIES: Stories = (stopping, handing_over_in_flight, handing_over)
 NETWORK_STORIES: Stories = (exchanging, handing_over_network)
+DEVICE_STORIES: Stories = (living_with_own_device, handing_over_own_device)
 
 
 def stories(target: PythonTarget) -> Stories:
     """Return the stories for the kind of a driver."""
+    if Capability.DEVICE_DRIVER in target.capabilities:
+        return DEVICE_STORIES
     return NETWORK_STORIES if Capability.NETWORK_DRIVER in target.capabilities else BLOCK_STORIES
 
 
@@ -113,6 +139,12 @@ def examples() -> dict[str, tuple[str, set[str]]]:
     return found
 
 
+def device_of(file: str) -> str:
+    """Return the device that an example's docstring says to name with --device, or nothing."""
+    named = re.search(r"--device (\S+)`", (FOLDER / file).read_text(encoding="utf-8"))
+    return "" if named is None else named[1]
+
+
 def drivers() -> list[str]:
     """Return the files of the examples that are drivers of the disk."""
     return [file for file in examples() if ROLE.get(file) is None]
@@ -122,7 +154,10 @@ def drivers() -> list[str]:
 def example(request: pytest.FixtureRequest) -> Iterator[tuple[PythonTarget, set[str]]]:
     """Return an example as a target, with the claims that it breaks."""
     name, claims = examples()[request.param]
-    target = PythonTarget(f"{FOLDER / request.param}:{name}")
+    device = device_of(request.param)
+    if device and not installed() and not os.environ.get("SEVCONF_REQUIRE_QEMU"):
+        pytest.skip("there is no QEMU")
+    target = PythonTarget(f"{FOLDER / request.param}:{name}", device=device)
     yield target, claims
     target.close()
 
@@ -137,7 +172,7 @@ def test_example_breaks_what_it_says(example: tuple[PythonTarget, set[str]]) -> 
             story(machine)
             broken |= {(kind, breach.rule) for breach in charge(machine.trace, target.parties)}
             machine.close()
-    assert broken == {(kind, RULES[claim]) for kind in target.kinds for claim in claims}
+    assert broken == {(kind, RULES[claim]) for kind in target.kinds for claim in claims - BEYOND_STORIES}
 
 
 def test_example_passes_the_smoke_test(example: tuple[PythonTarget, set[str]]) -> None:
@@ -172,8 +207,10 @@ def test_claims_and_table_are_right() -> None:
 
 
 def test_seed_decides_the_trace(example: tuple[PythonTarget, set[str]]) -> None:
-    """The same seed gives the same trace, in every worker."""
+    """The same seed gives the same trace, in every worker, but on devices that work in real time."""
     traces = []
+    if not example[0].identity.repeats:
+        return
     for _ in range(2):
         machine = example[0].open(MachineKind.SEV, 5)
         stories(example[0])[-1](machine)

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite"},
 }
 #: The rooms on top, which may import all of these.
-TOP = {"__init__", "__main__", "cli", "explain", "judge", "listing", "plugin", "run"}
+TOP = {"__init__", "__main__", "cli", "explain", "judge", "listing", "plugin", "run", "sensitivity"}
 #: What steps may import: whatever any target has.
 STEPS_MAY_IMPORT = _VALUES | {"monitors"}
 

@@ -1,12 +1,12 @@
 @DMA
 Feature: Map at its boundaries
-  Length, place in a page and mappings side by side; rows hold every pair of values of two columns. Left out: memory
-  above 4 GiB, which the reference machine does not have.
+  Length, place in a page and mappings side by side; rows hold every pair of values of two columns.
 
   @DMA-14 @iommu-driver @uefi @S28 @on-none @on-sev @needs-dma-client @needs-core-services @needs-guest-memory
   Rule: Map serves any length at any place, and mappings side by side do not disturb each other
-    Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() and Unmap(): HostAddress and NumberOfBytes have no grain; EDK II
-    XhciDxe c3eb7f5d3e and issue 9771 are bugs of the field at such boundaries.
+    Source: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL.Map() and Unmap(): HostAddress and NumberOfBytes have no grain, and a
+    HostAddress that cannot be mapped as a common buffer is EFI_UNSUPPORTED: rows on parts of one are `unsupported` then.
+    EDK II XhciDxe c3eb7f5d3e and issue 9771 are bugs of the field at such boundaries.
     Mend: Compute first and last page from address and length, count how many live mappings hold each page open, and
     close it with the last of them.
 

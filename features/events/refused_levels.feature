@@ -4,7 +4,7 @@ Feature: Levels that a core refuses
 
   @EVT-16 @core @uefi @T22 @on-none @needs-core-services
   Rule: WaitForEvent above TPL_APPLICATION is refused
-    Source: UEFI 2.10, 7.1.6 EFI_BOOT_SERVICES.WaitForEvent(): the one service with a status for a wrong level.
+    Source: UEFI 2.10, 7.1.5 EFI_BOOT_SERVICES.WaitForEvent(): the one service with a status for a wrong level.
     Mend: Compare the current level with TPL_APPLICATION on entry of WaitForEvent, and return EFI_UNSUPPORTED if they
     differ.
 

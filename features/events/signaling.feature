@@ -3,7 +3,7 @@ Feature: What signaling a member of a group does
 
   @EVT-11 @core @unspecified @S15 @on-none @needs-core-services
   Rule: Whether signaling a member inside its group's dispatch runs members again is the core's choice
-    Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx() and 7.1.5 SignalEvent(): signaling a member signals the whole
+    Source: UEFI 2.10, 7.1.2 EFI_BOOT_SERVICES.CreateEventEx() and 7.1.4 SignalEvent(): signaling a member signals the whole
     group; and on the exit group: its events are signaled once.
     Mend: Nothing is to mend: running members once or again conforms.
 
@@ -21,7 +21,7 @@ Feature: What signaling a member of a group does
 
   @EVT-12 @core @uefi @S16 @on-none @needs-core-services
   Rule: Signaling any member of a group signals all of them, whatever its type
-    Source: UEFI 2.10, 7.1.5 EFI_BOOT_SERVICES.SignalEvent(): all events of the group are signaled; 7.1.2 CreateEventEx(),
+    Source: UEFI 2.10, 7.1.4 EFI_BOOT_SERVICES.SignalEvent(): all events of the group are signaled; 7.1.2 CreateEventEx(),
     whose own example signals a group by a member of type 0.
     Mend: Look for a group in SignalEvent before the event's type is looked at, and signal every member of that group.
 

@@ -60,7 +60,7 @@ Feature: The table of levels, service by service
 
   @EVT-15 @core @unspecified @T22 @on-none @needs-core-services
   Rule: What a core answers to a call above the level that the table allows is its own choice
-    Source: UEFI 2.10, 7.1, table "TPL Restrictions", which names no status; 7.1.6 WaitForEvent() alone has one.
+    Source: UEFI 2.10, 7.1, table "TPL Restrictions", which names no status; 7.1.5 WaitForEvent() alone has one.
     Mend: Nothing is to mend in the core: the caller should lower its level.
 
     @EVT-15.1

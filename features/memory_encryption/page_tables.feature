@@ -30,7 +30,7 @@ Feature: Changing page tables
 
   @SEV-08 @memory @beyond-uefi @S27 @on-sev @needs-guest-memory
   Rule: Splitting a large page keeps the C-bit of every page that was not asked for
-    Source: EDK II OvmfPkg/Library/BaseMemEncryptSevLib/X64/PeiDxeVirtualMemory.c, Split2MPageTo4K.
+    Source: EDK II OvmfPkg/Library/BaseMemEncryptSevLib/X64/PeiDxeVirtualMemory.c, Split2MPageTo4K and Split1GPageTo2M.
     Mend: Copy the large page's own C-bit to all 512 entries, then change those that were asked for.
 
     @SEV-08.1
@@ -52,6 +52,31 @@ Feature: Changing page tables
     @SEV-08.2
     Scenario Outline: The C-bit of a whole 2 MiB page changes
       Given a 2 MiB page whose C-bit is <large>, with a secret in every 4 KiB of it
+      When the C-bit of all its 4 KiB pages is made <asked>
+      Then the C-bit of all its 4 KiB pages is <asked>
+
+      Examples:
+        | large | asked |
+        | set   | clear |
+        | clear | set   |
+
+    @SEV-08.3
+    Scenario Outline: The C-bit of one 4 KiB page changes inside a 1 GiB page
+      Given a 1 GiB page whose C-bit is <large>, with a secret in many 4 KiB pages of it
+      When the C-bit of its <which> 4 KiB page is made <asked>
+      Then the C-bit of that page alone is <asked>
+      And the guest still reads its secret in every other page
+
+      Examples:
+        | large | asked | which |
+        | set   | clear | first |
+        | set   | clear | 200th |
+        | clear | set   | 200th |
+        | clear | set   | last  |
+
+    @SEV-08.4
+    Scenario Outline: The C-bit of a whole 1 GiB page changes
+      Given a 1 GiB page whose C-bit is <large>, with a secret in many 4 KiB pages of it
       When the C-bit of all its 4 KiB pages is made <asked>
       Then the C-bit of all its 4 KiB pages is <asked>
 

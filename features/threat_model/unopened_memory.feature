@@ -22,7 +22,8 @@ Feature: What a device sees, and when it is a leak
   @TM-04 @memory @beyond-uefi @T48 @on-sev @needs-dma-client @needs-core-services @needs-guest-memory
   Rule: What was not opened for it is ciphertext to a device, and what the device writes there is garbage to the guest
     Source: Linux, Documentation/arch/x86/amd-memory-encryption.rst: a device has no key. Under SEV and SEV-ES nothing
-    faults.
+    faults. Z.-H. Du et al., "Secure Encrypted Virtualization is Unsecure", 2017: the physical address is a tweak of the
+    cipher.
     Mend: Let DMA move the bytes of DRAM as they lie, past the cipher, whatever page-table entries say.
 
     @TM-04.1
@@ -48,6 +49,12 @@ Feature: What a device sees, and when it is a leak
         | no mapping ever had                    |
         | was mapped as a common buffer          |
         | is mapped as BusMasterRead by a bounce |
+
+    @TM-04.3
+    Scenario: A device carries what it read to another place
+      Given a client's secret in memory that no mapping ever had
+      When a bus master copies it, as it lies, to another page that no mapping ever had
+      Then the client reads garbage there, and no DMA faulted
 
   @TM-05 @memory @uefi @S38 @on-none @on-sev @needs-block-driver @needs-os-loader
   Rule: What is asked beyond UEFI can be met together with UEFI, by one driver in one run

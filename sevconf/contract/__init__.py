@@ -2,10 +2,12 @@
 The contract, Protocols and values only.
 
 `machine` is what steps need from any target, `driver` what foreign code is given and offers, `disk`, `keyboard`
-and `nic` the programming interfaces of the suite's devices, `capability` the closed list of abilities.
+and `nic` the programming interfaces of the suite's devices, `device` that of a vendor's own,
+`capability` the closed list of abilities.
 """
 
 from sevconf.contract.capability import Capability
+from sevconf.contract.device import DeviceBus, DeviceModel
 from sevconf.contract.driver import (
     BlockDriver,
     BootServices,
@@ -21,6 +23,7 @@ from sevconf.contract.driver import (
     NetworkDriver,
     NotifyFunction,
     OsLoader,
+    OwnDeviceDriver,
     PciIo,
     QueueingBlockDriver,
 )
@@ -32,6 +35,8 @@ __all__ = [
     "BlockDriver",
     "BootServices",
     "Capability",
+    "DeviceBus",
+    "DeviceModel",
     "Driver",
     "EventHandle",
     "EventSpec",
@@ -50,6 +55,7 @@ __all__ = [
     "NetworkDriver",
     "NotifyFunction",
     "OsLoader",
+    "OwnDeviceDriver",
     "PciIo",
     "QueueingBlockDriver",
     "Secret",

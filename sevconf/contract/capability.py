@@ -24,6 +24,8 @@ class Capability(Enum):
     KEYBOARD_TRANSFERS = "keyboard-transfers"
     #: A driver and its network card can be taken through a storyline.
     NETWORK_DRIVER = "network-driver"
+    #: A driver and a device that it brings itself can be taken through a storyline.
+    DEVICE_DRIVER = "device-driver"
     #: The levels of the handlers of driver and IOMMU driver can be chosen.
     HANDLER_TPL = "handler-tpl"
     #: A timer's notification can be let in while the IOMMU driver is inside Map.

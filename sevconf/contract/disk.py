@@ -13,8 +13,9 @@ Registers (BAR 0, little-endian, naturally aligned):
     RING_ENTRIES  0x10  4 bytes  descriptors in the ring, 1 to 128; written while halted
     CAPACITY      0x14  4 bytes  read only: blocks of 512 bytes
 
-Starting resets the head to descriptor 0. A command takes three steps of the disk: it fetches the descriptor, it
-moves the data, it writes the result and passes to the next descriptor.
+A disk runs while CONTROL is 1 and the bus-master bit of its command register is set, which a driver sets by
+PciIo.Attributes. Starting resets the head to descriptor 0. A command takes three steps of the disk: it fetches the
+descriptor, it moves the data, it writes the result and passes to the next descriptor.
 """
 
 import struct

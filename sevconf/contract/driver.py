@@ -18,6 +18,7 @@ from typing import ClassVar, Literal, NewType, Protocol, TypeAlias, runtime_chec
 
 from sevconf.vocabulary import (
     AllocateType,
+    AttributeOperation,
     CBit,
     DmaOperation,
     EfiStatus,
@@ -37,8 +38,8 @@ NotifyFunction: TypeAlias = Callable[[], None]
 
 #: The roles that a vendor's class may play.
 Role: TypeAlias = Literal["driver", "iommu-driver", "os-loader"]
-#: The kinds of device that the suite brings for a driver.
-DeviceKind: TypeAlias = Literal["block", "network", "keyboard"]
+#: The kinds of device behind drivers: those that the suite brings, and `device`, which the vendor brings.
+DeviceKind: TypeAlias = Literal["block", "network", "keyboard", "device"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,12 @@ class BootServices(Protocol):
 
 
 class PciIo(Protocol):
-    """EFI_PCI_IO_PROTOCOL of one device (UEFI 2.10, 14.4)."""
+    """
+    EFI_PCI_IO_PROTOCOL of one device (UEFI 2.10, 14.4).
+
+    A device does no DMA while BUS_MASTER is disabled. Here the platform has enabled it before drivers start; elsewhere
+    it may not have, so a driver enables it. Widths are 1, 2, 4 or 8 bytes.
+    """
 
     def mem_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
         """Mem.Read: one register of BAR 0, `width` bytes (1, 2, 4 or 8) at `offset`."""
@@ -160,6 +166,26 @@ class PciIo(Protocol):
 
     def mem_write(self, offset: int, width: int, value: int) -> EfiStatus:
         """Mem.Write: one register of BAR 0."""
+        ...
+
+    def io_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
+        """Io.Read: one register of BAR 1, which has the same registers in I/O space."""
+        ...
+
+    def io_write(self, offset: int, width: int, value: int) -> EfiStatus:
+        """Io.Write: one register of BAR 1."""
+        ...
+
+    def pci_read(self, offset: int, width: int) -> tuple[EfiStatus, int]:
+        """Pci.Read: one register of configuration space, `ConfigRegister`."""
+        ...
+
+    def pci_write(self, offset: int, width: int, value: int) -> EfiStatus:
+        """Pci.Write: one register of configuration space; for the command register there is `attributes`."""
+        ...
+
+    def attributes(self, operation: AttributeOperation, attributes: int = 0) -> tuple[EfiStatus, int]:
+        """Attributes: get, set, enable or disable `PciAttribute`s, or tell those supported; with the result, or 0."""
         ...
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
@@ -302,4 +328,13 @@ class NetworkDriver(Driver, Protocol):
 
     def receive(self) -> tuple[EfiStatus, bytes]:
         """Return the oldest frame that was not returned yet, or EFI_NOT_READY; does not wait for one."""
+        ...
+
+
+@runtime_checkable
+class OwnDeviceDriver(Driver, Protocol):
+    """A driver of kind `device`; its class has a `device`, the class of its model (`sevconf.contract.device`)."""
+
+    def work(self) -> EfiStatus:
+        """Let the device do what it is for, once; by the end data has gone both ways by DMA."""
         ...

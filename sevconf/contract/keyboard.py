@@ -13,8 +13,9 @@ Registers (BAR 0, little-endian, naturally aligned):
     SCHEDULE_BASE     0x08  8 bytes  DeviceAddress of the schedule; written while halted
     SCHEDULE_ENTRIES  0x10  4 bytes  descriptors in the schedule, 1 to 64; written while halted
 
-Starting resets the head to descriptor 0. A transfer takes two steps of the keyboard: it writes the report, then it
-gives the descriptor back.
+A keyboard runs while CONTROL is 1 and the bus-master bit of its command register is set, which a driver sets by
+PciIo.Attributes. Starting resets the head to descriptor 0. A transfer takes two steps of the keyboard: it writes the
+report, then it gives the descriptor back.
 
 Spec: USB Device Class Definition for Human Interface Devices 1.11, appendix B.1 (boot keyboard report).
 """

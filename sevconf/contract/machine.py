@@ -88,8 +88,12 @@ class Mappable:
 class GuestMemoryFacet(Protocol):
     """Guest memory, access by access; needs `guest-memory`. A Gva from `pages` is mapped; contents are undefined."""
 
-    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False) -> Gva:
-        """Return fresh pages whose entries have that C-bit; `large`: one 2 MiB page, whatever `count` says."""
+    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False, huge: bool = False) -> Gva:
+        """
+        Return fresh pages whose entries have that C-bit.
+
+        `large`: one 2 MiB page, `huge`: the one 1 GiB page that there is, whatever `count` says.
+        """
         ...
 
     def alias(self, gva: Gva, cbit: CBit) -> Gva:
@@ -172,6 +176,10 @@ class HostFacet(Protocol):
         """Let an attacker dump all of DRAM and look for these secrets in it."""
         ...
 
+    def watch(self) -> None:
+        """Let an attacker dump all of DRAM after every step from now on, and look for all secrets made from now on."""
+        ...
+
     def run_devices(self, rounds: int = 1) -> None:
         """Let every device make progress, once a round, as time passes outside the guest."""
         ...
@@ -217,9 +225,14 @@ class CoreFacet(Protocol):
         ...
 
     def allocate_pages(
-        self, pages: int, memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA
+        self,
+        pages: int,
+        memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA,
+        *,
+        at: int | None = None,
+        below: int | None = None,
     ) -> tuple[EfiStatus, Gva]:
-        """AllocatePages, at any address."""
+        """AllocatePages, at any address, or at that one, or below that one."""
         ...
 
     def free_pages(self, address: Gva, pages: int) -> EfiStatus:
@@ -401,6 +414,26 @@ class NetworkFacet(Protocol):
         ...
 
 
+class OwnDeviceFacet(Protocol):
+    """The driver under judgement of a device that it brings itself; needs `device-driver`."""
+
+    def start(self) -> EfiStatus:
+        """Ask the driver whether it supports the device, and then to start it."""
+        ...
+
+    def stop(self) -> EfiStatus:
+        """Ask the driver to stop."""
+        ...
+
+    def work(self) -> EfiStatus:
+        """Ask the driver to let the device work once."""
+        ...
+
+    def stimulate(self) -> None:
+        """Let something happen outside that the device tells of, as it gets on."""
+        ...
+
+
 class LoaderFacet(Protocol):
     """The OS loader under judgement; needs `os-loader`."""
 
@@ -418,6 +451,18 @@ class IommuFacet(Protocol):
 
     def set_attribute(self, mapping: MappingToken, access: IommuAccess) -> EfiStatus:
         """Call SetAttribute of the IOMMU protocol for the probe and a mapping made by `map_only`."""
+        ...
+
+    def tables_wait(self) -> None:
+        """Start the IOMMU driver before it can install its tables; to be called before anybody uses PciIo."""
+        ...
+
+    def tables_come(self) -> None:
+        """Let the IOMMU driver install its tables."""
+        ...
+
+    def refuse_grants(self) -> None:
+        """Let SetAttribute fail for want of resources from now on, but for taking access back."""
         ...
 
     def stranger_read(self, address: int, length: int) -> bytes | None:
@@ -449,7 +494,7 @@ class SetupFacet(Protocol):
     """Choices that must be made before the machine's drivers start; needs `handler-tpl`."""
 
     def iommu_handler(self, tpl: Tpl) -> None:
-        """Queue the IOMMU driver's ExitBootServices handler at that level."""
+        """Queue the IOMMU driver's ExitBootServices handler at that level, or hold that it has its own one there."""
         ...
 
     def driver_handler(self, tpl: Tpl) -> None:
@@ -522,6 +567,11 @@ class Machine(Protocol):
         ...
 
     @property
+    def own_device(self) -> OwnDeviceFacet:
+        """The driver under judgement, with its own device."""
+        ...
+
+    @property
     def loader(self) -> LoaderFacet:
         """The OS loader under judgement."""
         ...
@@ -551,6 +601,11 @@ class Identity:
     version: str = ""
     tools: tuple[tuple[str, str], ...] = ()
     limits: tuple[str, ...] = ()
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same seed gives the same trace: not where QEMU's devices work, which do so in real time."""
+        return not any(tool == "qemu" for tool, _ in self.tools)
 
 
 class Target(Protocol):

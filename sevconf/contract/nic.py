@@ -15,10 +15,9 @@ Registers (BAR 0, little-endian, naturally aligned):
     TX_TAIL     0x14  4 bytes  index of the first descriptor that is not to be sent yet
     RX_BASE     0x18  8 bytes  DeviceAddress of the receive ring; written while halted
     RX_ENTRIES  0x20  4 bytes  descriptors in it, 1 to 64; written while halted
-    BUS_MASTER  0x24  4 bytes  1: the card may be bus master, as bit 2 of a PCI function's Command register has it
 
-Starting resets both heads and TX_TAIL to 0. The card runs while CONTROL and BUS_MASTER are both 1. Frames are bytes;
-nobody looks into them.
+Starting resets both heads and TX_TAIL to 0. The card runs while CONTROL is 1 and the bus-master bit of its command
+register is set, which a driver sets by PciIo.Attributes. Frames are bytes; nobody looks into them.
 """
 
 import struct
@@ -39,7 +38,6 @@ class NicRegister(IntEnum):
     TX_TAIL = 0x14
     RX_BASE = 0x18
     RX_ENTRIES = 0x20
-    BUS_MASTER = 0x24
 
 
 #: Width of each register, in bytes.

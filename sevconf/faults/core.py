@@ -119,6 +119,13 @@ class TicksInHandlers(Events):
         super().pass_time(units)
 
 
+class KeyNeverMoves(MemoryMap):
+    """Gives every memory map the same MapKey."""
+
+    def _move_key(self) -> None:
+        pass
+
+
 class KeyIgnoresFrees(MemoryMap):
     """Keeps the MapKey when pages are freed."""
 
@@ -186,6 +193,7 @@ class BeforeGroupLate(Core):
 
 _ALL_QUEUED = "all members are queued before the first runs, so members of both kinds run by level"
 _BY_LEVEL = "the member at TPL_NOTIFY runs before those at TPL_CALLBACK"
+_STALE = "a MapKey from before a change of the memory map is refused"
 
 FAULTS = (
     Fault(
@@ -208,6 +216,7 @@ FAULTS = (
     Fault("create-event-first", Party.CORE, Parts(events=CreateEventFirst), ("EVT-03",)),
     Fault("drops-signal-in-handler", Party.CORE, Parts(events=DropsSignalInHandler), ("EVT-04",)),
     Fault("nests-signal-in-handler", Party.CORE, Parts(events=NestsSignalInHandler), ("EVT-04",)),
+    Fault("key-never-moves", Party.CORE, Parts(memory_map=KeyNeverMoves), ("MEM-05",), (("EBS-01", _STALE),)),
     Fault("key-ignores-frees", Party.CORE, Parts(memory_map=KeyIgnoresFrees), ("MEM-05",)),
     Fault("key-moves-on-failure", Party.CORE, Parts(memory_map=KeyMovesOnFailure), ("MEM-06",)),
     Fault("map-never-too-small", Party.CORE, Parts(core=MapNeverTooSmall), ("MEM-07",)),

@@ -1,7 +1,7 @@
 """IOMMU drivers of an SEV guest with one bug each, in what they take, open and give back."""
 
 from sevconf.contract.driver import Mapped, MappingToken
-from sevconf.faults.fault import Fault
+from sevconf.faults.fault import AT_ANY_STEP, Fault
 from sevconf.model.iommu.sev import Info, SevIommu
 from sevconf.model.parts import Parts
 from sevconf.vocabulary import PAGE_SIZE, AllocateType, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, pages_for
@@ -83,10 +83,10 @@ class _PooledIommu(SevIommu):
                 return Gva(first)
         return None
 
-    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         slot = self._free_slot(pages_for(length))
         if slot is None:
-            return super()._map_bounced(operation, host, length)
+            return super()._map_bounced(operation, host, length, wide=wide)
         _, token = self._take_token()
         info = Info(token, operation, host, length, slot, pages_for(length))
         self._open_bounce(info)
@@ -114,9 +114,9 @@ class OneLargeSlot(SevIommu):
         _, self.place = self.core.allocate_pages(AllocateType.ANY_PAGES, _DATA, 256)
         super().start()
 
-    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         if pages_for(length) < _LARGE:
-            return super()._map_bounced(operation, host, length)
+            return super()._map_bounced(operation, host, length, wide=wide)
         _, token = self._take_token()
         self.live[token] = info = Info(token, operation, host, length, self.place, pages_for(length))
         self._open_bounce(info)
@@ -204,6 +204,7 @@ class ForgetsWideOperations(SevIommu):
 
 _BESIDE = "a mapping changes no byte beside those that are mapped"
 _ANY_PLACE = "Map serves any length at any place"
+_FRAGMENTS = "data that came in leave no fragments in DMA buffers, of 64-bit devices either"
 _DECLARED = "the host can read no page at hand-over but declared ones"
 
 
@@ -221,8 +222,8 @@ FAULTS = (
     _fault("one-large-slot", OneLargeSlot, "DMA-13"),
     _fault("frees-before-it-closes", FreesBeforeItCloses, "DMA-17"),
     _fault("frees-uncleaned", FreesUncleaned, "DMA-17"),
-    _fault("copies-whole-pages", CopiesWholePages, "DMA-16"),
+    _fault("copies-whole-pages", CopiesWholePages, "DMA-16", collateral=(("EBS-30", AT_ANY_STEP),)),
     _fault("delivers-whole-pages", DeliversWholePages, "DMA-16", collateral=(("DMA-14", _BESIDE),)),
     _fault("leaves-bounces-open", LeavesBouncesOpen, "EBS-25"),
-    _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07"),
+    _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07", collateral=(("DRV-24", _FRAGMENTS),)),
 )

@@ -1,7 +1,7 @@
 """IOMMU drivers of an SEV guest with one bug each."""
 
 from sevconf.contract.driver import MappingToken
-from sevconf.faults.fault import Fault
+from sevconf.faults.fault import AT_ANY_STEP, Fault
 from sevconf.model.iommu.sev import Info, SevIommu
 from sevconf.model.parts import Parts
 from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl
@@ -110,6 +110,27 @@ class OpensOnePageMore(SevIommu):
         behind = Gva(info.opened + info.pages * PAGE_SIZE)
         inside = buffer is not None and behind < buffer.host + buffer.pages * PAGE_SIZE
         return [*pages, behind] if inside else pages
+
+
+class OpensByBlocks(SevIommu):
+    """Opens the whole block of 16 KiB that a common buffer begins in, whoever owns the rest, until it is unmapped."""
+
+    def _open_common(self, info: Info) -> None:
+        self._turn_block(info, CBit.CLEAR)
+        super()._open_common(info)
+
+    def _close_common(self, info: Info) -> None:
+        super()._close_common(info)
+        self._turn_block(info, CBit.SET)
+
+    def _turn_block(self, info: Info, cbit: CBit) -> None:
+        first = info.opened // _BLOCK * _BLOCK
+        opened = {*self.buffers, *(page for other in self.live.values() for page in other.addresses)}
+        for page in map(Gva, range(first, first + _BLOCK, PAGE_SIZE)):
+            if page not in opened:
+                held = self.guest.read(page, PAGE_SIZE)
+                self._set_cbit(page, 1, cbit)
+                self.guest.write(page, held)
 
 
 class NeverCloses(SevIommu):
@@ -221,6 +242,11 @@ class LeavesItToTheOs(SevIommu):
 
 
 _AT_EXIT = "no data of any mapping lies in plaintext when the OS owns the machine"
+#: Bytes that one driver opens at least.
+_BLOCK = 16 << 10
+
+_FORMER = "Map of a common buffer exposes nothing that a former owner left in that memory"
+_COVERED = "Map opens no page but those that the mapping covers"
 _KEYS = "what was typed, saved or received lies in no DMA buffer once its mapping has ended"
 _NO_GARBAGE = "a command that is in flight at exit puts no garbage on the disk"
 _FIRST_COME = "of two deferring handlers the one that runs first has its way first"
@@ -244,24 +270,31 @@ FAULTS = (
         Party.IOMMU_DRIVER,
         Parts(iommu=ForgetsWriteBounce),
         ("DMA-01",),
-        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS)),
+        (("EBS-08", _AT_EXIT), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault(
         "leaves-transmitted",
         Party.IOMMU_DRIVER,
         Parts(iommu=LeavesTransmitted),
         ("TM-02",),
-        (("DMA-01", _OUTLIVES), ("DRV-24", _KEYS)),
+        (("DMA-01", _OUTLIVES), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault(
         "unmaps-write-lazily",
         Party.IOMMU_DRIVER,
         Parts(iommu=UnmapsWriteLazily),
         ("DMA-01",),
-        (("DMA-03", "a mapping opens pages only while it lives"), ("DRV-24", _KEYS)),
+        (("DMA-03", "a mapping opens pages only while it lives"), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault("loses-write-data", Party.IOMMU_DRIVER, Parts(iommu=LosesWriteData), ("DMA-02",), (("DMA-14", _ANY_PLACE),)),
     Fault("leaves-tail", Party.IOMMU_DRIVER, Parts(iommu=LeavesTail), ("DMA-04",)),
+    Fault(
+        "opens-by-blocks",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=OpensByBlocks),
+        ("IOM-11",),
+        (("DMA-03", _COVERED), ("DMA-05", _FORMER), ("EBS-30", AT_ANY_STEP)),
+    ),
     Fault("trusts-token", Party.IOMMU_DRIVER, Parts(iommu=TrustsToken), ("DMA-06",)),
     Fault("frees-in-unmap", Party.IOMMU_DRIVER, Parts(iommu=FreesInUnmap), ("DMA-08",), (("DMA-09", _NO_MEMORY),)),
     Fault(
@@ -298,26 +331,32 @@ FAULTS = (
         ("EBS-06",),
         (("EBS-09", _NO_GARBAGE), ("EBS-10", _FIRST_COME)),
     ),
-    Fault("stops-after-large", Party.IOMMU_DRIVER, Parts(iommu=StopsAfterLarge), ("EBS-07",), (("EBS-08", _AT_EXIT),)),
+    Fault(
+        "stops-after-large",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=StopsAfterLarge),
+        ("EBS-07",),
+        (("EBS-08", _AT_EXIT), ("EBS-30", AT_ANY_STEP)),
+    ),
     Fault(
         "skips-read-and-write",
         Party.IOMMU_DRIVER,
         Parts(iommu=SkipsReadAndWrite),
         ("EBS-07",),
-        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
+        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault(
         "counts-on-drivers",
         Party.IOMMU_DRIVER,
         Parts(iommu=CountsOnDrivers),
         ("EBS-07",),
-        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED)),
+        (("EBS-08", _AT_EXIT), ("EBS-25", _DECLARED), ("EBS-30", AT_ANY_STEP)),
     ),
     Fault(
         "leaves-it-to-the-os",
         Party.IOMMU_DRIVER,
         Parts(iommu=LeavesItToTheOs),
         ("EBS-08",),
-        (("EBS-14", _NO_LATE_MAP), ("DRV-24", _KEYS)),
+        (("EBS-14", _NO_LATE_MAP), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
 )

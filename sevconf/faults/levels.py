@@ -95,6 +95,26 @@ class LocksAtHighLevel(SevIommu):
         return mapped
 
 
+class GuardsAtCallback(SevIommu):
+    """Guards its list in Unmap by TPL_CALLBACK, also when its caller is above that level."""
+
+    def unmap(self, mapping: MappingToken) -> EfiStatus:
+        """Unmap at the level of the lock."""
+        old = self.core.raise_tpl(Tpl.CALLBACK)
+        status = super().unmap(mapping)
+        self.core.restore_tpl(old)
+        return status
+
+
+class RecordsOnOtherProcessor(SevIommu):
+    """Makes a mapping's record on an application processor, and allocates there."""
+
+    def _take_token(self) -> tuple[EfiStatus, MappingToken]:
+        taken: list[tuple[EfiStatus, MappingToken]] = []
+        self.core.startup_this_ap(1, lambda: taken.append(super(RecordsOnOtherProcessor, self)._take_token()))
+        return taken[0]
+
+
 class FreesOnlyAtApplication(SevIommu):
     """Refuses Unmap of Read and Write above TPL_APPLICATION, because it would have to free."""
 
@@ -173,6 +193,8 @@ FAULTS = (
     Fault("allocates-on-other-processor", _DRIVER, Parts(driver=AllocatesOnOtherProcessor), ("EVT-10",)),
     Fault("signals-on-other-processor", _DRIVER, Parts(driver=SignalsOnOtherProcessor), ("EVT-10",)),
     Fault("locks-at-high-level", _IOMMU, Parts(iommu=LocksAtHighLevel), ("EVT-08",)),
+    Fault("guards-at-callback", _IOMMU, Parts(iommu=GuardsAtCallback), ("EVT-22",)),
+    Fault("records-on-other-processor", _IOMMU, Parts(iommu=RecordsOnOtherProcessor), ("EVT-21",)),
     Fault("frees-only-at-application", _IOMMU, Parts(iommu=FreesOnlyAtApplication), ("MEM-08",)),
     Fault("reads-map-at-high-level", Party.OS_LOADER, Parts(loader=ReadsMapAtHighLevel), ("EVT-09",)),
     Fault("maps-at-high-level", Party.PCI, Parts(pci_io=MapsAtHighLevel), ("MEM-09",)),

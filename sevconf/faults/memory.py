@@ -3,19 +3,20 @@
 from collections.abc import Iterable, Iterator
 
 from sevconf.faults.fault import Fault
+from sevconf.model.cipher import BLOCK_SIZE, MemoryCipher
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.hypervisor import Hypervisor
 from sevconf.model.mmu import Mmu
 from sevconf.model.page_table import PageTables, Translation
 from sevconf.model.parts import Parts
-from sevconf.vocabulary import PAGE_SIZE, CBit, Gpa, Gva, Party
+from sevconf.vocabulary import HUGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva, Party
 
 
 class LastWriterRam(EncryptedRam):
     """Keeps which pages were last written through the cipher; no bug yet."""
 
-    def __init__(self, size: int, key: bytes) -> None:
-        super().__init__(size, key)
+    def __init__(self, size: int, key: bytes, far: tuple[int, int] | None = None) -> None:
+        super().__init__(size, key, far)
         self.by_cipher: set[int] = set()
         self.clear: set[int] = set()
 
@@ -139,6 +140,17 @@ class SplitSetsC(PageTables):
         return table
 
 
+class HugeSplitSetsC(PageTables):
+    """Sets the C-bit of all 2 MiB pages when it splits one of 1 GiB."""
+
+    def _split(self, leaf: Translation) -> Gpa:
+        table = super()._split(leaf)
+        if leaf.size == HUGE_PAGE:
+            for where in range(table, table + PAGE_SIZE, 8):
+                self.write_entry(Gpa(where), self._with_cbit(self.read_entry(Gpa(where)), CBit.SET))
+        return table
+
+
 class FetchesByCBit(Mmu):
     """Lets the C-bit decide about instruction fetches too."""
 
@@ -180,6 +192,21 @@ class SearchesPageByPage(Hypervisor):
                 yield Gpa(start + offset), run[offset : offset + PAGE_SIZE]
 
 
+class CipherWithoutTweak(MemoryCipher):
+    """Leaves the address out of the cipher."""
+
+    @staticmethod
+    def tweak_constants(key: bytes) -> list[bytes]:
+        """Make every tweak zero."""
+        return [bytes(BLOCK_SIZE) for _ in MemoryCipher.tweak_constants(key)]
+
+
+class UntweakedRam(EncryptedRam):
+    """Encrypts a block in the same way at every address, so that ciphertext can be carried elsewhere and is read."""
+
+    cipher_type = CipherWithoutTweak
+
+
 _LAST_WRITE = "what the host reads depends on the last write, not on the C-bit of today"
 _NOTHING_UNTIL = "clearing the C-bit exposes nothing until the bytes are rewritten"
 
@@ -196,10 +223,12 @@ FAULTS = (
     Fault("c-bit-from-tables", Party.MEMORY, Parts(tables=CBitFromTables), ("SEV-04",)),
     Fault("walks-as-written", Party.MEMORY, Parts(tables=WalksAsWritten, ram=LastWriterRam), ("SEV-03",)),
     Fault("fetches-by-c-bit", Party.MEMORY, Parts(mmu=FetchesByCBit), ("SEV-03",)),
+    Fault("cipher-without-tweak", Party.MEMORY, Parts(ram=UntweakedRam), ("TM-04",)),
     Fault("loses-rest-of-block", Party.MEMORY, Parts(ram=LosesRestOfBlock), ("SEV-06",)),
     Fault("garbles-next-block", Party.MEMORY, Parts(ram=GarblesNextBlock), ("SEV-06",)),
     Fault("has-no-tlb", Party.MEMORY, Parts(mmu=HasNoTlb), ("SEV-09",)),
     Fault("split-sets-c", Party.MEMORY, Parts(tables=SplitSetsC), ("SEV-08",)),
+    Fault("huge-split-sets-c", Party.MEMORY, Parts(tables=HugeSplitSetsC), ("SEV-08",)),
     Fault("switch-encrypts", Party.MEMORY, Parts(mmu=SwitchEncrypts, ram=LastWriterRam), ("SEV-07",)),
     Fault("searches-page-by-page", Party.MEMORY, Parts(hypervisor=SearchesPageByPage), ("TM-01",)),
 )

@@ -180,7 +180,9 @@ FAULTS = (
     _fault("unmaps-rings-at-exit", UnmapsRingsAtExit, "DRV-17", ("DRV-09", _ORDER)),
     _fault("unmaps-rings-before-halt", UnmapsRingsBeforeHalt, "DRV-17", ("DRV-09", _ORDER)),
     _fault("leaves-rings-mapped", LeavesRingsMapped, "DRV-17", ("DRV-07", _UNMAPPED)),
-    _fault("sends-host-address", SendsHostAddress, "DRV-05"),
+    Fault(
+        "sends-host-address", Party.DRIVER, Parts(network_driver=SendsHostAddress), ("DRV-05",), shown_by=("DRV-16",)
+    ),
     _fault("maps-frame-for-writing", MapsFrameForWriting, "DRV-16", ("DRV-06", _DIRECTED)),
     _fault("writes-after-map", WritesAfterMap, "DRV-20"),
     _fault("fills-bounce", FillsBounce, "DRV-22"),

@@ -9,10 +9,10 @@ Spec: Linux `Documentation/arch/x86/amd-memory-encryption.rst`: DMA inside the g
 """
 
 from sevconf.model.encrypted_ram import EncryptedRam
-from sevconf.model.iommu.vtd_unit import VtdUnit
+from sevconf.model.iommu.vtd_unit import Span, VtdUnit
 from sevconf.model.recorder import Recorder
 from sevconf.trace import Dma, IommuFault
-from sevconf.vocabulary import Gpa
+from sevconf.vocabulary import FaultReason, Gpa
 
 
 class Bus:
@@ -34,28 +34,37 @@ class Bus:
 
     def try_read(self, device: str, address: int, length: int, *, by: str | None = None) -> bytes | None:
         """Let a device read memory; None is an IOMMU fault."""
-        if not self._passes(device, address, length, write=False, by=by):
-            return None
-        return self._ram.read_host(Gpa(address), length) if self._inside(address, length) else b"\xff" * length
+        spans = self._spans(device, address, length, write=False, by=by)
+        return None if spans is None else b"".join(map(self._load, spans))
 
     def try_write(self, device: str, address: int, data: bytes, *, by: str | None = None) -> bool:
         """Let a device write memory; False is an IOMMU fault."""
-        if not self._passes(device, address, len(data), write=True, by=by):
+        spans = self._spans(device, address, len(data), write=True, by=by)
+        if spans is None:
             return False
-        if self._inside(address, len(data)):
-            self._ram.write_host(Gpa(address), data)
+        at = 0
+        for span in spans:
+            if self._inside(span):
+                self._ram.write_host(Gpa(span.start), data[at : at + span.length])
+            at += span.length
         return True
 
-    def _passes(self, device: str, address: int, length: int, *, write: bool, by: str | None) -> bool:
+    def _spans(self, device: str, address: int, length: int, *, write: bool, by: str | None) -> tuple[Span, ...] | None:
+        """Record an access; returns the memory that it is about, or None if the unit refuses it."""
+        spans: tuple[Span, ...] = (Span(address, length),)
         access = {"device": device, "address": address, "length": length, "write": write}
         if self._unit is not None:
             source = self._unit.source_of(device)
-            reason = self._unit.refuses(source, address, length, write=write)
-            if reason is not None:
-                self._recorder.record(IommuFault, by=by or device, **access, source=source, reason=reason)
-                return False
+            judged = self._unit.translate(source, address, length, write=write)
+            if isinstance(judged, FaultReason):
+                self._recorder.record(IommuFault, by=by or device, **access, source=source, reason=judged)
+                return None
+            spans = judged
         self._recorder.record(Dma, by=by or device, **access)
-        return True
+        return spans
 
-    def _inside(self, address: int, length: int) -> bool:
-        return address >= 0 and address + length <= self._ram.size
+    def _load(self, span: Span) -> bytes:
+        return self._ram.read_host(Gpa(span.start), span.length) if self._inside(span) else b"\xff" * span.length
+
+    def _inside(self, span: Span) -> bool:
+        return self._ram.holds(span.start, span.length)

@@ -6,6 +6,9 @@ cipher is a bijection on 16-byte blocks, so to edit one form and to forget the o
 change, encrypt and write back block by block: of the other form only the touched blocks differ. Forms are converted
 when somebody looks, `dump` included, so nobody can tell the difference.
 
+RAM is one range from address 0, and another far above it if wanted. Both lie side by side in the same two maps; only
+addresses are told apart, and the cipher goes by addresses.
+
 Spec: Linux `Documentation/arch/x86/amd-memory-encryption.rst`.
 
 Left out: caches (an access reaches DRAM before the next one begins, whatever its C-bit); the host moving a page to
@@ -47,81 +50,108 @@ def _zeros(size: int) -> mmap.mmap:
 
 class EncryptedRam:
     """
-    The DRAM of one guest with one key, from address 0 to `size`; DRAM never written holds zeros.
+    The DRAM of one guest with one key, from address 0 to `size`, and from `far[0]` to `far[1]`.
+
+    DRAM never written holds zeros.
 
     Raises:
-        ValueError: the size is not a positive multiple of the page size, or an access reaches beyond it.
+        ValueError: a range is no positive multiple of the page size, or an access reaches beyond one.
 
     """
 
     #: The cipher between guest and DRAM; a faulty machine names another.
     cipher_type: ClassVar[type[MemoryCipher]] = MemoryCipher
 
-    def __init__(self, size: int, key: bytes) -> None:
-        if size <= 0 or size % PAGE_SIZE:
-            raise ValueError(f"the size of RAM is a positive multiple of {PAGE_SIZE:#x}, not {size:#x}")
+    def __init__(self, size: int, key: bytes, far: tuple[int, int] | None = None) -> None:
         self.size = size
+        self.far = (size, size) if far is None else far
+        #: From an address of far memory to its place in the maps.
+        self._gap = self.far[0] - size
+        far_size = self.far[1] - self.far[0]
+        if size <= 0 or size % PAGE_SIZE or far_size % PAGE_SIZE or self._gap < 0 or self._gap % PAGE_SIZE:
+            raise ValueError(f"the size of RAM is a positive multiple of {PAGE_SIZE:#x}, not {size:#x}")
+        size += far_size
         self.cipher = self.cipher_type(key)
-        self._raw = _zeros(size)
+        self._raw = self._new_raw(size)
         self._private = _zeros(size)
-        self._flags = bytearray(size // PAGE_SIZE)
+        self._flags = bytearray(-(-size // (8 * PAGE_SIZE)) * 8)
         self._raw_pages: Pages = np.frombuffer(self._raw, np.uint8).reshape(-1, PAGE_SIZE)
         self._private_pages: Pages = np.frombuffer(self._private, np.uint8).reshape(-1, PAGE_SIZE)
         self._page_flags: NDArray[np.uint8] = np.frombuffer(self._flags, np.uint8)
+        #: The same flags, of eight pages at a time.
+        self._eights: NDArray[np.uint64] = np.frombuffer(self._flags, np.uint64)
+        #: Numbers of the pages written since somebody emptied it, for whoever looks at DRAM step by step; None: nobody.
+        self.changed: set[int] | None = None
+
+    def _new_raw(self, size: int) -> mmap.mmap:
+        """Return the bytes that are DRAM, all zero."""
+        return _zeros(size)
 
     @property
     def touched_pages(self) -> int:
         """Number of pages ever written."""
-        return int(np.count_nonzero(self._page_flags & _TOUCHED))
+        return len(self._pages_with(_TOUCHED))
+
+    def holds(self, gpa: int, length: int) -> bool:
+        """Tell whether all of these bytes are RAM."""
+        return 0 <= gpa <= gpa + length <= self.size or self.far[0] <= gpa <= gpa + length <= self.far[1]
 
     def read_private(self, gpa: Gpa, length: int) -> bytes:
         """Read as the guest does through C=1: what lies in DRAM, decrypted."""
+        at = gpa if gpa < self.size else gpa - self._gap
         if not (
             0 <= gpa < self.size
             and 0 <= length <= PAGE_SIZE - (gpa & _OFFSET)
             and self._flags[gpa >> _PAGE_SHIFT] & _PRIVATE_FRESH
         ):
             self._check(gpa, length)
-            self._freshen_private(gpa >> _PAGE_SHIFT, (gpa + length + _OFFSET) >> _PAGE_SHIFT)
-        return self._private[gpa : gpa + length]
+            self._freshen_private(at >> _PAGE_SHIFT, (at + length + _OFFSET) >> _PAGE_SHIFT)
+        return self._private[at : at + length]
 
     def write_private(self, gpa: Gpa, data: bytes) -> None:
         """Write as the guest does through C=1: DRAM gets ciphertext; a block written in part keeps its other bytes."""
-        end = gpa + len(data)
+        at = gpa if gpa < self.size else gpa - self._gap
+        end = at + len(data)
         if not (
             0 <= gpa < self.size
             and len(data) <= PAGE_SIZE - (gpa & _OFFSET)
             and self._flags[gpa >> _PAGE_SHIFT] == _WRITTEN_PRIVATE
         ):
             self._check(gpa, len(data))
-            for page in self._pages_in_part(gpa, end):
+            for page in self._pages_in_part(at, end):
                 self._freshen_private(page, page + 1)
-            self._mark(gpa, end, _WRITTEN_PRIVATE)
-        self._private[gpa:end] = data
+            self._mark(at, end, _WRITTEN_PRIVATE)
+        self._private[at:end] = data
+        if self.changed is not None:
+            self.changed.update(range(gpa >> _PAGE_SHIFT, (gpa + len(data) + _OFFSET) >> _PAGE_SHIFT))
 
     def read_raw(self, gpa: Gpa, length: int) -> bytes:
         """Read DRAM as it lies, as the guest does through C=0."""
+        at = gpa if gpa < self.size else gpa - self._gap
         if (
             not (0 <= gpa < self.size and 0 <= length <= PAGE_SIZE - (gpa & _OFFSET))
             or self._flags[gpa >> _PAGE_SHIFT] & _RAW_STALE
         ):
             self._check(gpa, length)
-            self._freshen_raw(gpa >> _PAGE_SHIFT, (gpa + length + _OFFSET) >> _PAGE_SHIFT)
-        return self._raw[gpa : gpa + length]
+            self._freshen_raw(at >> _PAGE_SHIFT, (at + length + _OFFSET) >> _PAGE_SHIFT)
+        return self._raw[at : at + length]
 
     def write_raw(self, gpa: Gpa, data: bytes) -> None:
         """Write DRAM as it shall lie, as the guest does through C=0."""
-        end = gpa + len(data)
+        at = gpa if gpa < self.size else gpa - self._gap
+        end = at + len(data)
         if not (
             0 <= gpa < self.size
             and len(data) <= PAGE_SIZE - (gpa & _OFFSET)
             and self._flags[gpa >> _PAGE_SHIFT] == _WRITTEN_RAW
         ):
             self._check(gpa, len(data))
-            for page in self._pages_in_part(gpa, end):
+            for page in self._pages_in_part(at, end):
                 self._freshen_raw(page, page + 1)
-            self._mark(gpa, end, _WRITTEN_RAW)
-        self._raw[gpa:end] = data
+            self._mark(at, end, _WRITTEN_RAW)
+        self._raw[at:end] = data
+        if self.changed is not None:
+            self.changed.update(range(gpa >> _PAGE_SHIFT, (gpa + len(data) + _OFFSET) >> _PAGE_SHIFT))
 
     def read_host(self, gpa: Gpa, length: int) -> bytes:
         """Read as the host and its devices do: DRAM as it lies, whatever any C-bit says."""
@@ -161,18 +191,26 @@ class EncryptedRam:
 
         All runs are of the moment of the call. They are views, not copies: they hold until RAM is next written.
         """
-        self._freshen_raw(0, len(self._flags))
-        written = np.flatnonzero(self._page_flags & _TOUCHED)
+        self._freshen_raw_pages(self._pages_with(_RAW_STALE))
+        written = self._pages_with(_TOUCHED)
         if not len(written):
             return iter(())
         view = memoryview(self._raw).toreadonly()
-        gaps = np.flatnonzero(np.diff(written) > 1)
+        gaps = np.flatnonzero((np.diff(written) > 1) | (written[1:] == self.size // PAGE_SIZE))
         starts = written[np.concatenate(([0], gaps + 1))] * PAGE_SIZE
         ends = written[np.concatenate((gaps, [-1]))] * PAGE_SIZE + PAGE_SIZE
-        return iter([(Gpa(start), view[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
+        runs = zip(starts.tolist(), ends.tolist(), strict=True)
+        return iter([(Gpa(start if start < self.size else start + self._gap), view[start:end]) for start, end in runs])
+
+    def _pages_with(self, flag: int) -> NDArray[np.intp]:
+        """Name the pages with a flag, in order; most of RAM was never written, and is passed over eight at a time."""
+        eights = np.flatnonzero(self._eights)
+        pages: NDArray[np.intp] = (eights[:, None] * 8 + np.arange(8)).ravel()
+        found: NDArray[np.intp] = pages[(self._page_flags[pages] & flag) != 0]
+        return found
 
     def _check(self, gpa: Gpa, length: int) -> None:
-        if length < 0 or gpa < 0 or gpa + length > self.size:
+        if length < 0 or not self.holds(gpa, length):
             raise ValueError(f"an access lies within RAM of {self.size:#x} bytes, not at {gpa:#x} of {length:#x} bytes")
 
     def _pages_in_part(self, gpa: int, end: int) -> list[int]:
@@ -197,7 +235,9 @@ class EncryptedRam:
 
     def _freshen_raw(self, first: int, behind: int) -> None:
         """Make DRAM hold what the guest wrote through C=1 to the pages from `first` to before `behind`."""
-        stale = first + np.flatnonzero(self._page_flags[first:behind] & _RAW_STALE)
+        self._freshen_raw_pages(first + np.flatnonzero(self._page_flags[first:behind] & _RAW_STALE))
+
+    def _freshen_raw_pages(self, stale: NDArray[np.intp]) -> None:
         self._convert(self.cipher.encrypt, self._private_pages, self._raw_pages, stale)
         self._page_flags[stale] &= _ALL_BUT_RAW_STALE
 
@@ -206,6 +246,7 @@ class EncryptedRam:
         for at in range(0, len(pages), _BATCH):
             batch = pages[at : at + _BATCH]
             gpas = batch.astype(np.uint64) << np.uint64(_PAGE_SHIFT)
+            gpas[batch >= self.size >> _PAGE_SHIFT] += np.uint64(self._gap)
             first, behind = int(batch[0]), int(batch[-1]) + 1
             if behind - first == len(batch):
                 cipher(source[first:behind], gpas, target[first:behind])

@@ -16,8 +16,9 @@ from typing import Protocol
 from sevconf.contract.secret import Form, Secret
 from sevconf.model.devices.disk import Disk
 from sevconf.model.encrypted_ram import EncryptedRam
+from sevconf.model.lookout import Lookout, hits, merged
 from sevconf.model.recorder import Recorder
-from sevconf.trace import Dumped, Finding, HostAct, SecretBorn
+from sevconf.trace import Dumped, Exposed, Finding, HostAct, SecretBorn
 from sevconf.vocabulary import PAGE_SIZE, Gpa
 
 #: Usage codes of the letters and digits of a keyboard, and how many they are.
@@ -53,6 +54,8 @@ class Hypervisor:
         self._seed = seed
         self._run_devices = run_devices
         self._others = others
+        self._lookout: Lookout | None = None
+        self._exposed: tuple[Finding, ...] = ()
 
     def read(self, gpa: Gpa, length: int) -> bytes:
         """Read DRAM as it lies."""
@@ -65,8 +68,7 @@ class Hypervisor:
     def secret(self, name: str, length: int) -> Secret:
         """Make a secret of that many bytes."""
         data = hashlib.shake_128(f"{self._seed}/{name}".encode()).digest(length)
-        self._recorder.record(SecretBorn, by="scenario", secret=name, length=length)
-        return Secret(name, data)
+        return self._born(Secret(name, data))
 
     def keystrokes(self, name: str, count: int) -> Secret:
         """Make a secret of that many keystrokes: letters and digits, typed with both keys Shift in all ways."""
@@ -76,8 +78,13 @@ class Hypervisor:
             for shift, key in zip(draw[::2], draw[1::2], strict=True)
         ]
         data = b"".join(reports)
-        self._recorder.record(SecretBorn, by="scenario", secret=name, length=len(data))
-        return Secret(name, data, Form.REPORTS)
+        return self._born(Secret(name, data, Form.REPORTS))
+
+    def _born(self, secret: Secret) -> Secret:
+        self._recorder.record(SecretBorn, by="scenario", secret=secret.name, length=len(secret.data))
+        if self._lookout is not None:
+            self._lookout.add(secret)
+        return secret
 
     def search(self, secrets: Sequence[Secret]) -> Dumped:
         """Look for secrets, as a positive control."""
@@ -86,6 +93,19 @@ class Hypervisor:
     def compromise(self, secrets: Sequence[Secret]) -> Dumped:
         """Let an attacker look for secrets."""
         return self._dump(secrets, attacker=True)
+
+    def watch(self) -> None:
+        """Let an attacker look for every secret that is made from now on, after every step."""
+        self._lookout = lookout = Lookout(self._ram)
+        self._recorder.record(HostAct, by=self.actor, what="lets an attacker dump DRAM after every step from now on")
+
+        def look() -> None:
+            found = lookout.look()
+            if found != self._exposed:
+                self._exposed = found
+                self._recorder.record(Exposed, by=self.actor, findings=found)
+
+        self._recorder.behind_each = look
 
     def run_devices(self, rounds: int) -> None:
         """Let the devices make progress while the guest does nothing."""
@@ -120,22 +140,4 @@ class Hypervisor:
 
 def find(secret: Secret, runs: Iterable[tuple[Gpa, bytes]]) -> list[Finding]:
     """Find all units of a secret in runs of bytes; units that lie side by side are one finding, in address order."""
-    hits: list[tuple[int, int, int]] = []
-    size = secret.form.value
-    units: dict[bytes, int] = {}
-    for offset in range(0, len(secret.data), size):
-        units.setdefault(secret.data[offset : offset + size], offset)
-    for start, run in runs:
-        for unit, offset in units.items():
-            at = run.find(unit) if len(unit) >= size // 2 else -1
-            while at >= 0:
-                hits.append((start + at, offset, len(unit)))
-                at = run.find(unit, at + 1)
-    findings: list[Finding] = []
-    for gpa, offset, length in sorted(hits):
-        last = findings[-1] if findings else None
-        if last and last.gpa + last.length == gpa and last.offset + last.length == offset:
-            findings[-1] = Finding(secret.name, last.offset, last.gpa, last.length + length)
-        else:
-            findings.append(Finding(secret.name, offset, Gpa(gpa), length))
-    return findings
+    return merged(secret, (hit for start, run in runs for hit in hits(secret, start, run)))

@@ -2,44 +2,64 @@
 The memory map: page ranges, their types, and the MapKey.
 
 Every change of a page range moves the MapKey, and nothing else does. Free ranges that touch are one range. Where an
-allocation goes if the caller leaves it open is a policy: from the top down by default, as EDK II does.
+allocation goes if the caller leaves it open is a policy: by default from the top of main memory down, as EDK II does,
+whose bins for each type lie there; far memory is taken when nothing else is left.
 
 Spec: UEFI 2.10, 7.2.1 AllocatePages, 7.2.2 FreePages, 7.2.3 GetMemoryMap.
 Left out: memory attributes, memory-mapped I/O ranges.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from sevconf.model.recorder import Recorder
 from sevconf.trace import MapChanged
-from sevconf.vocabulary import PAGE_SIZE, AllocateType, EfiStatus, Gpa, MemoryDescriptor, MemoryType
+from sevconf.vocabulary import FOUR_GIB, PAGE_SIZE, AllocateType, EfiStatus, Gpa, MemoryDescriptor, MemoryType
 
 #: Bytes of an EFI_MEMORY_DESCRIPTOR in GetMemoryMap's buffer: 40, and 8 spare, as EDK II does.
 DESCRIPTOR_SIZE = 48
 #: The first MapKey; any number that isn't mistaken for a count.
 FIRST_KEY = 0x100
 
+#: Where far memory begins: behind all that lies below it as main memory.
+FAR = FOUR_GIB // 2
+
 #: Chooses the first page for `pages` pages inside one of the free ranges (start, end), lowest first; all fit.
 Placement: TypeAlias = Callable[[Sequence[tuple[int, int]], int], int]
 
 
 def top_down(ranges: Sequence[tuple[int, int]], pages: int) -> int:
-    """Place at the end of the highest range."""
-    return ranges[-1][1] - pages * PAGE_SIZE
+    """Place at the end of the highest range of main memory, or of far memory if no other will do."""
+    main = [range_ for range_ in ranges if range_[0] < FAR]
+    return (main or ranges)[-1][1] - pages * PAGE_SIZE
+
+
+def bottom_up(ranges: Sequence[tuple[int, int]], pages: int) -> int:
+    """Place at the start of the lowest range."""
+    del pages
+    return ranges[0][0]
 
 
 class MemoryMap:
     """
-    The page allocator over one run of RAM, `size` bytes from 0; `reserved` bytes from 0 belong to the firmware.
+    The page allocator over main memory, `size` bytes from 0, and far memory, from `far[0]` to before `far[1]`.
+
+    `reserved` bytes from 0 belong to the firmware.
 
     Methods return what the services do; ranges are in bytes, counts in pages.
     """
 
-    def __init__(self, recorder: Recorder, size: int, reserved: int, place: Placement = top_down) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        size: int,
+        reserved: int,
+        place: Placement = top_down,
+        far: tuple[int, int] | None = None,
+    ) -> None:
         self._recorder = recorder
         self._place = place
-        self._size = size
+        self._end = size if far is None else far[1]
         self._reserved = reserved
         self.key = FIRST_KEY
         #: Called behind every change of a page range.
@@ -48,6 +68,14 @@ class MemoryMap:
             MemoryDescriptor(MemoryType.RESERVED, Gpa(0), reserved // PAGE_SIZE),
             MemoryDescriptor(MemoryType.CONVENTIONAL, Gpa(reserved), (size - reserved) // PAGE_SIZE),
         ]
+        if far is not None:
+            pages = (far[1] - far[0]) // PAGE_SIZE
+            self.descriptors.append(MemoryDescriptor(MemoryType.CONVENTIONAL, Gpa(far[0]), pages))
+
+    def occupy(self, holes: Iterable[tuple[int, int]]) -> None:
+        """Begin with ranges in use, each a first byte and a number of pages: the firmware's code, for example."""
+        for start, pages in holes:
+            self._put(Gpa(start), pages, MemoryType.BOOT_SERVICES_CODE)
 
     def allocate(self, how: AllocateType, memory_type: MemoryType, pages: int, address: int) -> tuple[EfiStatus, Gpa]:
         """Turn free pages into pages of that type."""
@@ -58,7 +86,7 @@ class MemoryMap:
                 return EfiStatus.NOT_FOUND, Gpa(0)
             start = address
         else:
-            limit = address + 1 if how is AllocateType.MAX_ADDRESS else self._size
+            limit = address + 1 if how is AllocateType.MAX_ADDRESS else self._end
             ranges = self._free_ranges(pages, limit)
             if not ranges:
                 return EfiStatus.OUT_OF_RESOURCES, Gpa(0)
@@ -95,6 +123,12 @@ class MemoryMap:
         return fits and descriptor is not None and descriptor.type is memory_type
 
     def _convert(self, start: Gpa, pages: int, memory_type: MemoryType) -> None:
+        self._put(start, pages, memory_type)
+        self._move_key()
+        self._recorder.record(MapChanged, start=start, pages=pages, type=memory_type, key=self.key)
+        self.after_change()
+
+    def _put(self, start: Gpa, pages: int, memory_type: MemoryType) -> None:
         end = start + pages * PAGE_SIZE
         split: list[MemoryDescriptor] = []
         for old in self.descriptors:
@@ -107,9 +141,6 @@ class MemoryMap:
                 split.append(MemoryDescriptor(old.type, Gpa(end), (old.end - end) // PAGE_SIZE))
         split.append(MemoryDescriptor(memory_type, start, pages))
         self.descriptors = _merged(sorted(split, key=lambda d: d.start))
-        self._move_key()
-        self._recorder.record(MapChanged, start=start, pages=pages, type=memory_type, key=self.key)
-        self.after_change()
 
     def _move_key(self) -> None:
         self.key += 1

@@ -9,7 +9,7 @@ Spec: UEFI 2.10, 7.4.6 EFI_BOOT_SERVICES.ExitBootServices().
 
 from collections.abc import Callable
 
-from sevconf.contract.driver import BootServices
+from sevconf.contract.driver import BootServices, MemoryMap
 from sevconf.vocabulary import EfiStatus, MemoryType
 
 #: Times that the loader calls ExitBootServices before it gives up.
@@ -35,7 +35,7 @@ class OsLoader:
         if status.is_error:
             return status
         for _ in range(TRIES):
-            status, memory_map = self.boot_services.get_memory_map(room)
+            status, memory_map = self.fresh_map(room)
             if status.is_error:
                 return status
             status = self.boot_services.exit_boot_services(memory_map.map_key)
@@ -44,6 +44,10 @@ class OsLoader:
         if not status.is_error:
             self._take_over()
         return status
+
+    def fresh_map(self, room: int) -> tuple[EfiStatus, MemoryMap]:
+        """Take the memory map as it is now, into a buffer of `room` bytes."""
+        return self.boot_services.get_memory_map(room)
 
     def tries_again(self) -> bool:
         """Tell whether a refused call is answered by another one."""

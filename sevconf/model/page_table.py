@@ -8,7 +8,9 @@ present, points outside RAM or has a reserved bit set ends in a page fault: None
 Spec: EDK II `OvmfPkg/Library/BaseMemEncryptSevLib/X64/VirtualMemory.h` (format, bits that must be zero); Linux
 `Documentation/arch/x86/amd-memory-encryption.rst` (guest page tables are private; CPUID names the C-bit's position).
 
-Left out: 1 GiB pages and five levels; protection (of the low and high attribute bits only P is judged); accessed and
+A page-directory-pointer entry may map 1 GiB, a page-directory entry 2 MiB.
+
+Left out: five levels; protection (of the low and high attribute bits only P is judged); accessed and
 dirty bits; memory-mapped I/O, so that every address outside RAM counts as reserved.
 """
 
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sevconf.model.encrypted_ram import EncryptedRam
-from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva
+from sevconf.vocabulary import HUGE_PAGE, LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva
 
 #: Levels of a walk, as the manual numbers them: from the PML4 down to the page table.
 PML4, PDPT, PD, PT = 4, 3, 2, 1
@@ -26,15 +28,19 @@ PML4, PDPT, PD, PT = 4, 3, 2, 1
 _PRESENT = 1 << 0
 _WRITABLE = 1 << 1
 _USER = 1 << 2
-#: PS in a page-directory entry; the same bit of a page-table entry is PAT.
+#: PS in an entry of a page directory or above; the same bit of a page-table entry is PAT.
 _LARGE = _PAT = 1 << 7
 _LARGE_PAT = 1 << 12
 #: Bits that must be zero, beside address bits that point outside RAM.
 _PML4_RESERVED = 1 << 7 | 1 << 8
-_PDPT_RESERVED = 1 << 7
 _LARGE_RESERVED = 0x1F_E000
+_HUGE_RESERVED = 0x3FFF_E000
 #: Bits 12 to 51: the address field, the place of the C-bit included.
 _ADDRESS = 0x000F_FFFF_FFFF_F000
+
+#: Bytes that a leaf entry maps at each level that may have one, and what must be zero in those of large pages.
+_SIZES = {PT: PAGE_SIZE, PD: LARGE_PAGE, PDPT: HUGE_PAGE}
+_RESERVED_LARGE = {PD: _LARGE_RESERVED, PDPT: _HUGE_RESERVED}
 
 _ENTRIES = 512
 _ENTRY_SIZE = 8
@@ -89,7 +95,7 @@ class PageTables:
         frame = self._points_to(entry, level)
         if frame is None:
             return None
-        size = PAGE_SIZE if level == PT else LARGE_PAGE
+        size = _SIZES[level]
         return Translation(frame, size, self._leaf_cbit(tuple(entry for _, entry in path)), where)
 
     def read_entry(self, where: Gpa) -> int:
@@ -100,13 +106,19 @@ class PageTables:
         """Write one entry as the owner of the tables does: through C=1."""
         self.ram.write_private(where, entry.to_bytes(_ENTRY_SIZE, "little"))
 
-    def map_identity(self, size: int, cbit: CBit) -> None:
-        """Map Gva 0 to `size` onto the same Gpa, in 2 MiB pages, over what was mapped there."""
-        self._check_page(0, 0, size, LARGE_PAGE)
-        for start in range(0, size, _ENTRIES * LARGE_PAGE):
-            count = min(_ENTRIES, (size - start) // LARGE_PAGE)
-            entries = _entries(count, LARGE_PAGE, start | _LEAF | _LARGE | self._bit(cbit))
+    def map_identity(self, size: int, cbit: CBit, first: int = 0) -> None:
+        """Map Gva `first` and the `size` bytes from there onto the same Gpa, in the largest pages that fit."""
+        self._check_page(first, first, size, LARGE_PAGE)
+        start, end = first, first + size
+        while start < end:
+            if start % HUGE_PAGE == 0 and end - start >= HUGE_PAGE:
+                self.map_huge(Gva(start), Gpa(start), cbit)
+                start += HUGE_PAGE
+                continue
+            behind = min(end, start // HUGE_PAGE * HUGE_PAGE + HUGE_PAGE)
+            entries = _entries((behind - start) // LARGE_PAGE, LARGE_PAGE, start | _LEAF | _LARGE | self._bit(cbit))
             self.ram.write_private(self._entry_for(Gva(start), PD), entries)
+            start = behind
 
     def map_page(self, gva: Gva, gpa: Gpa, cbit: CBit) -> None:
         """Map one 4 KiB page, over what was mapped there; a 2 MiB page around it is split."""
@@ -118,24 +130,28 @@ class PageTables:
         self._check_page(gva, gpa, LARGE_PAGE, LARGE_PAGE)
         self.write_entry(self._entry_for(gva, PD), gpa | _LEAF | _LARGE | self._bit(cbit))
 
+    def map_huge(self, gva: Gva, gpa: Gpa, cbit: CBit) -> None:
+        """Map one 1 GiB page, over what was mapped there."""
+        self._check_page(gva, gpa, HUGE_PAGE, HUGE_PAGE)
+        self.write_entry(self._entry_for(gva, PDPT), gpa | _LEAF | _LARGE | self._bit(cbit))
+
     def set_cbit(self, gva: Gva, pages: int, cbit: CBit) -> None:
         """
         Set or clear C in the leaf entries of that many 4 KiB pages, and in no others; no byte of theirs is rewritten.
 
-        A 2 MiB page that the range covers whole stays whole; one that it covers in part is split, unless its C-bit is
+        A large page that the range covers whole stays whole; one that it covers in part is split, unless its C-bit is
         the wanted one already.
         """
         for start, leaf, count in list(self._leaves(gva, pages)):
             entry = self.read_entry(leaf.entry)
             if self._cbit_of(entry) is cbit:
                 continue
-            if leaf.size == PAGE_SIZE or count == _ENTRIES:
+            if count * PAGE_SIZE == leaf.size:
                 self.write_entry(leaf.entry, self._with_cbit(entry, cbit))
+                self.ram.cbit_changed(leaf.gpa(start), leaf.size, cbit)
             else:
-                table = self._split(leaf)
-                for where in range(table + _index(start, PT) * _ENTRY_SIZE, table + PAGE_SIZE, _ENTRY_SIZE)[:count]:
-                    self.write_entry(Gpa(where), self._with_cbit(self.read_entry(Gpa(where)), cbit))
-            self.ram.cbit_changed(leaf.gpa(start), count * PAGE_SIZE, cbit)
+                self._split(leaf)
+                self.set_cbit(start, count, cbit)
 
     def set_table_cbit(self, gva: Gva, level: int, cbit: CBit) -> None:
         """Set or clear C in the entry of that level (`PML4`, `PDPT`, `PD`) that leads to the next table for `gva`."""
@@ -145,6 +161,12 @@ class PageTables:
             raise ValueError(f"the entry is one of level 2 to 4 that leads to a table for {gva:#x}, not one of {level}")
         where, entry = path[depth]
         self.write_entry(where, self._with_cbit(entry, cbit))
+
+    def pages_with(self, gva: Gva, pages: int, cbit: CBit) -> Iterator[Gpa]:
+        """Name the 4 KiB pages of a range whose leaf entry has that C-bit."""
+        for start, leaf, count in self._leaves(gva, pages):
+            if leaf.cbit is cbit:
+                yield from (Gpa(leaf.gpa(start) + index * PAGE_SIZE) for index in range(count))
 
     def leaf_cbits(self, gva: Gva, pages: int) -> list[CBit]:
         """Read C in the leaf entries of that many 4 KiB pages."""
@@ -158,13 +180,15 @@ class PageTables:
         return self._cbit_of(path[-1])
 
     def _split(self, leaf: Translation) -> Gpa:
-        """Put a table of 512 pages in place of a 2 MiB page; each keeps its C-bit and all its other attributes."""
+        """Put a table of 512 smaller pages in a large one's place; each keeps its C-bit and all other attributes."""
         entry = self.read_entry(leaf.entry)
         kept = entry & ~(_ADDRESS | _LARGE) | entry & self._cbit_mask
-        if entry & _LARGE_PAT:
+        if leaf.size == HUGE_PAGE:
+            kept |= _LARGE | entry & _LARGE_PAT
+        elif entry & _LARGE_PAT:
             kept |= _PAT
         table = self._new_table()
-        self.ram.write_private(table, _entries(_ENTRIES, PAGE_SIZE, leaf.frame | kept))
+        self.ram.write_private(table, _entries(_ENTRIES, leaf.size // _ENTRIES, leaf.frame | kept))
         self.write_entry(leaf.entry, table | _TABLE)
         return table
 
@@ -178,7 +202,7 @@ class PageTables:
             where = Gpa(table + _index(gva, level) * _ENTRY_SIZE)
             entry = self.read_entry(where)
             path.append((where, entry))
-            if level == PD and entry & _LARGE:
+            if level in _RESERVED_LARGE and entry & _LARGE:
                 break
             table = self._points_to(entry, level)
         return path
@@ -189,12 +213,10 @@ class PageTables:
         address = entry & _ADDRESS & ~self._cbit_mask
         if level == PML4:
             reserved = _PML4_RESERVED
-        elif level == PDPT:
-            reserved = _PDPT_RESERVED
-        elif level == PD and entry & _LARGE:
-            reserved, size = _LARGE_RESERVED, LARGE_PAGE
+        elif level in _RESERVED_LARGE and entry & _LARGE:
+            reserved, size = _RESERVED_LARGE[level], _SIZES[level]
             address &= ~_LARGE_PAT
-        if not entry & _PRESENT or entry & reserved or address + size > self.ram.size:
+        if not entry & _PRESENT or entry & reserved or not self.ram.holds(address, size):
             return None
         return Gpa(address)
 
@@ -242,7 +264,7 @@ class PageTables:
             _check_aligned(name, value, page_size)
         if not _is_canonical(Gva(gva)):
             raise ValueError(f"a gva has bits 63 to 47 alike, not {gva:#x}")
-        if gpa + size > self.ram.size:
+        if not self.ram.holds(gpa, size):
             raise ValueError(f"a page lies within RAM of {self.ram.size:#x} bytes, not at {gpa:#x} of {size:#x} bytes")
 
 

@@ -8,6 +8,7 @@ Spec: UEFI 2.10, 7.2.4 AllocatePool, 7.2.5 FreePool (buffers are aligned to 8 by
 EDK II, `MdeModulePkg/Core/Dxe/Mem/Pool.c`.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sevconf.model.memory_map import MemoryMap
@@ -17,9 +18,14 @@ from sevconf.vocabulary import PAGE_SIZE, AllocateType, EfiStatus, Gpa, Gva, Mem
 BUCKETS = (64, 128, 256, 512, 1024, 2048)
 
 
+def last_freed(free: Sequence[int]) -> int:
+    """Take the slot that was freed last, and on a fresh page the lowest one."""
+    return free[-1]
+
+
 @dataclass(slots=True)
 class _Page:
-    """A page cut into slots of one size; `free` holds the offsets that are free, lowest last."""
+    """A page cut into slots of one size; `free` holds free offsets, that released last at the end."""
 
     start: Gpa
     slot: int
@@ -30,8 +36,9 @@ class _Page:
 class Pool:
     """AllocatePool and FreePool over the memory map; sizes in bytes."""
 
-    def __init__(self, memory_map: MemoryMap) -> None:
+    def __init__(self, memory_map: MemoryMap, slot: Callable[[Sequence[int]], int] = last_freed) -> None:
         self._map = memory_map
+        self._slot = slot
         self._pages: list[_Page] = []
         self._owners: dict[int, _Page] = {}
         self._large: dict[int, int] = {}
@@ -51,7 +58,9 @@ class Pool:
                 return status, Gva(0)
             page = _Page(start, slot, memory_type, list(range(PAGE_SIZE - slot, -1, -slot)))
             self._pages.append(page)
-        buffer = page.start + page.free.pop()
+        offset = self._slot(page.free)
+        page.free.remove(offset)
+        buffer = page.start + offset
         self._owners[buffer] = page
         return EfiStatus.SUCCESS, Gva(buffer)
 

@@ -1,6 +1,6 @@
 """Who acts, inside what, at which level: the one place that writes the reference machine's trace."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,7 +33,8 @@ class Recorder:
     """
     The trace's writer: keeps the stack of actors and of open acts.
 
-    `tpl` is the current level of the processor; the core sets it.
+    `tpl` is the current level of the processor; the core sets it. `behind_each` is called whenever a step has had its
+    effect, which is just before the next one is recorded; what it records itself does not call it.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -41,6 +42,7 @@ class Recorder:
         self.tpl = Tpl.APPLICATION
         self._actors = ["scenario"]
         self._open: list[int | None] = [None]
+        self.behind_each: Callable[[], None] | None = None
 
     @property
     def actor(self) -> str:
@@ -49,6 +51,10 @@ class Recorder:
 
     def record(self, kind: type[E], *, by: str | None = None, **fields: Any) -> E:
         """Append an entry of the present actor, or of another (`by`)."""
+        if self.behind_each is not None:
+            look, self.behind_each = self.behind_each, None
+            look()
+            self.behind_each = look
         return self.trace.record(kind, by or self._actors[-1], self._open[-1], self.tpl, **fields)
 
     @contextmanager

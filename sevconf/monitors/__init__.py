@@ -10,8 +10,8 @@ from sevconf.monitors.charge import MONITORS, charge
 from sevconf.monitors.cpu_access import Outlived, outlived
 from sevconf.monitors.judgement import control, judge, judge_breaches
 from sevconf.monitors.leak import Leak, explain, last_write, leaks, shown_in_plaintext
-from sevconf.monitors.life import leaks_after_life
-from sevconf.monitors.observed import ExitWindow, Lives, Observer, driver_of, exit_window, in_window, lives
+from sevconf.monitors.life import leaks_after_life, leaks_at_any_step
+from sevconf.monitors.observed import ExitWindow, Lives, Observer, driver_of, exit_window, in_window, lives, torn_down
 
 __all__ = [
     "MONITORS",
@@ -33,7 +33,9 @@ __all__ = [
     "last_write",
     "leaks",
     "leaks_after_life",
+    "leaks_at_any_step",
     "lives",
     "outlived",
     "shown_in_plaintext",
+    "torn_down",
 ]

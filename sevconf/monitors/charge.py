@@ -25,7 +25,7 @@ from sevconf.monitors.memory_services import (
     TeardownUse,
     UnmapReleases,
 )
-from sevconf.monitors.tpl_table import ApplicationProcessor, IllegalLevel
+from sevconf.monitors.tpl_table import ApplicationProcessor, IllegalLevel, RaisesDownwards
 from sevconf.trace import Trace, party_of
 from sevconf.vocabulary import Party
 
@@ -58,7 +58,10 @@ MONITORS: tuple[Monitor, ...] = (
     IllegalLevel("EVT-07", Party.DRIVER),
     IllegalLevel("EVT-08", Party.IOMMU_DRIVER),
     IllegalLevel("EVT-09", Party.OS_LOADER),
-    ApplicationProcessor(),
+    ApplicationProcessor("EVT-10", Party.DRIVER),
+    RaisesDownwards("EVT-20", Party.DRIVER),
+    ApplicationProcessor("EVT-21", Party.IOMMU_DRIVER),
+    RaisesDownwards("EVT-22", Party.IOMMU_DRIVER),
     GrantedFaults(),
     DirectUse(),
     IndirectUse(),

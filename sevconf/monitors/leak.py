@@ -33,19 +33,19 @@ def _ended(trace: Trace, mapping: str, *, before: int) -> MappingEnded | None:
     return next((e for e in trace.of(MappingEnded) if e.mapping == mapping and e.step < before), None)
 
 
-def explain(trace: Trace, dump: Dumped, finding: Finding) -> Leak:
-    """Say what lies where, who wrote it, and when its life should have ended."""
-    words = [f"at step {dump.step} {finding.length} bytes of {finding.secret} lie in plaintext at {finding.gpa:#x}"]
-    steps = [dump.step]
-    writer = last_write(trace, finding.gpa, before=dump.step)
+def explain(trace: Trace, step: int, finding: Finding) -> Leak:
+    """Say what lies where at a step, who wrote it, and when its life should have ended."""
+    words = [f"at step {step} {finding.length} bytes of {finding.secret} lie in plaintext at {finding.gpa:#x}"]
+    steps = [step]
+    writer = last_write(trace, finding.gpa, before=step)
     if writer is not None:
         words.append(f"last written at step {writer.step}: {describe(writer)}")
         steps.append(writer.step)
-    for made in reversed([made for made in trace.of(MappingMade) if made.step < dump.step]):
+    for made in reversed([made for made in trace.of(MappingMade) if made.step < step]):
         if made.device <= finding.gpa < made.device + max(made.length, 1) or made.host <= finding.gpa < (
             made.host + made.length
         ):
-            end = _ended(trace, made.mapping, before=dump.step)
+            end = _ended(trace, made.mapping, before=step)
             gone = trace.phase(Phase.SERVICES_GONE)
             if end is not None:
                 words.append(f"{made.mapping} ({made.operation}, step {made.step}) covered it and ended at {end.step}")
@@ -59,7 +59,7 @@ def explain(trace: Trace, dump: Dumped, finding: Finding) -> Leak:
 
 def leaks(trace: Trace, dump: Dumped) -> Iterator[Leak]:
     """Explain every finding of a dump."""
-    return (explain(trace, dump, finding) for finding in dump.findings)
+    return (explain(trace, dump.step, finding) for finding in dump.findings)
 
 
 def shown_in_plaintext(trace: Trace, secret: str) -> bool:

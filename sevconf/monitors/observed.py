@@ -133,6 +133,15 @@ class Lives:
     ended: dict[str, int]
 
 
+def torn_down(trace: Trace, bus_master: str | None = None) -> list[int]:
+    """Return the steps behind the accepted MapKey at which mappings (of one device) ended."""
+    window = exit_window(trace)
+    if window is None:
+        return []
+    own = {made.mapping for made in trace.of(MappingMade) if bus_master in {None, made.bus_master}}
+    return sorted(step for name, step in lives(trace).ended.items() if step > window.opened and name in own)
+
+
 def lives(trace: Trace) -> Lives:
     """Follow every mapping to its end: by Unmap, by the IOMMU driver's word, or by the C-bits that it sets."""
     observer = Observer()

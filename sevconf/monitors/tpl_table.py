@@ -2,16 +2,17 @@
 Each service is called at a level at which the table allows it, and by the bootstrap processor.
 
 The caller is judged, never the core, which need not look. What happens inside a call that was illegal already is its
-consequence. ExitBootServices has a rule of its own (`levels`).
+consequence. ExitBootServices has a rule of its own (`levels`). The level itself goes up by RaiseTPL and never down.
 
-Spec: UEFI 2.10, 7.1, table "TPL Restrictions"; 2.3.4.1: boot services run on one processor.
+Spec: UEFI 2.10, 7.1, table "TPL Restrictions"; 7.1.8 EFI_BOOT_SERVICES.RaiseTPL(): what happens at a NewTpl below the
+current level is indeterminate; 2.3.4: boot services run on one processor.
 """
 
 from dataclasses import dataclass
 
 from sevconf.monitors.breach import Breach
-from sevconf.trace import ProcedureBegan, ServiceCall, Trace, party_of
-from sevconf.vocabulary import Party, Restriction, restriction
+from sevconf.trace import NotificationBegan, ProcedureBegan, ServiceCall, Trace, party_of
+from sevconf.vocabulary import Party, Restriction, Tpl, restriction
 
 #: What another rule judges.
 _ELSEWHERE = frozenset({"ExitBootServices"})
@@ -55,10 +56,10 @@ class IllegalLevel:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationProcessor:
-    """A driver calls a service from an application processor."""
+    """A party calls a service from an application processor."""
 
-    rule: str = "EVT-10"
-    party: Party = Party.DRIVER
+    rule: str
+    party: Party
 
     def breaches(self, trace: Trace) -> tuple[Breach, ...]:
         """Look for calls that a procedure on such a processor makes itself."""
@@ -74,6 +75,33 @@ class ApplicationProcessor:
                         f"step {call.step}, while the bootstrap processor may be inside the same service",
                         culprit=call.actor,
                         steps=(began.step, call.step),
+                    )
+                )
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class RaisesDownwards:
+    """A party raises the level to one that is below the present one."""
+
+    rule: str
+    party: Party
+
+    def breaches(self, trace: Trace) -> tuple[Breach, ...]:
+        """Look at the level of each call of RaiseTPL, and at the one that it asks for."""
+        found = []
+        for call in trace.calls("RaiseTPL"):
+            asked = dict(call.arguments).get("new_tpl")
+            if party_of(call.actor) == self.party.value and isinstance(asked, int) and asked < call.tpl:
+                around = [outer for outer in trace.enclosing(call) if isinstance(outer, NotificationBegan)]
+                found.append(
+                    Breach(
+                        rule=self.rule,
+                        expected="RaiseTPL goes up: the level that is asked for is not below the present one",
+                        observed=f"{call.actor} calls it at {call.tpl} for {Tpl(asked)}, step {call.step}, and what "
+                        "the core does then is indeterminate",
+                        culprit=call.actor,
+                        steps=(*(outer.step for outer in reversed(around)), call.step),
                     )
                 )
         return tuple(found)

@@ -36,13 +36,14 @@ def _section(section: Section) -> Iterator[str]:
     if not section.rows:
         yield "none"
         return
-    yield _row(section.headers)
-    yield _row(("---",) * len(section.headers))
-    for row in section.rows:
-        yield _row(row)
+    yield row(section.headers)
+    yield row(("---",) * len(section.headers))
+    for cells in section.rows:
+        yield row(cells)
 
 
-def _row(cells: tuple[str, ...]) -> str:
+def row(cells: tuple[str, ...]) -> str:
+    """Return one line of a table."""
     return f"| {' | '.join(_safe(cell) for cell in cells)} |"
 
 

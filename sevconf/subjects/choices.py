@@ -9,10 +9,12 @@ class Choices:
     The choices, as they were written.
 
     `iommu` is a binary IOMMU driver in the reference's place, `era` the firmware era of the platform that binaries see,
-    `beneath` images that are started before the binary, `pcd` values as `TOKEN=VALUE`.
+    `beneath` images that are started before the binary, `pcd` values as `TOKEN=VALUE`, `device` what a
+    driver is tried on.
     """
 
     iommu: str = ""
     era: str = "edk2-202211"
     beneath: tuple[str, ...] = ()
     pcd: tuple[str, ...] = ()
+    device: str = ""

@@ -1,10 +1,10 @@
-"""Keyboard and network card of the reference machine behind the contract's facets, with the drivers asked to act."""
+"""Devices of the reference machine beside the disk, behind the contract's facets: their drivers are asked to act."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from sevconf.contract import KeyboardDriver, NetworkDriver
+from sevconf.contract import KeyboardDriver, NetworkDriver, OwnDeviceDriver
 from sevconf.contract.driver import Driver
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.recorder import Recorder, Service
@@ -21,6 +21,7 @@ class DriverAsked(Generic[D]):
         self._recorder = recorder
         self._driver = driver
         self._actor = actor
+        self._connected = False
 
     @contextmanager
     def asked(self, service: str, **arguments: int) -> Iterator[tuple[D, Service]]:
@@ -29,8 +30,16 @@ class DriverAsked(Generic[D]):
         with self._recorder.service(service, self._actor(), **arguments) as call:
             yield driver, call
 
+    def connect(self) -> None:
+        """Start it as a platform does that connects all it has: whoever starts it later finds it started."""
+        if not self._connected:
+            with self._recorder.acting("core"):
+                self._connected = not self.start().is_error
+
     def start(self) -> EfiStatus:
         """Supported, then Start."""
+        if self._connected:
+            return EfiStatus.SUCCESS
         with self.asked("DriverBinding.Supported") as (driver, call):
             status = call.returns(driver.supported())
         if status.is_error:
@@ -40,6 +49,7 @@ class DriverAsked(Generic[D]):
 
     def stop(self) -> EfiStatus:
         """Stop."""
+        self._connected = False
         with self.asked("DriverBinding.Stop") as (driver, call):
             return call.returns(driver.stop())
 
@@ -93,3 +103,21 @@ class NetworkFacet(DriverAsked[NetworkDriver]):
     def sent(self) -> tuple[bytes, ...]:
         """Return the frames on the wire."""
         return tuple(self._nic.sent)
+
+
+class OwnDeviceFacet(DriverAsked[OwnDeviceDriver]):
+    """A device that came with its driver."""
+
+    def __init__(self, machine: ReferenceMachine) -> None:
+        self._device = machine.own_device
+        super().__init__(machine.recorder, lambda: machine.own_driver, lambda: machine.own_driver_actor)
+
+    def work(self) -> EfiStatus:
+        """Work."""
+        with self.asked("OwnDevice.Work") as (driver, call):
+            return call.returns(driver.work())
+
+    def stimulate(self) -> None:
+        """Let something happen."""
+        self.host_act("lets something happen to the device")
+        self._device.stimulate()

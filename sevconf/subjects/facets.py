@@ -1,6 +1,6 @@
 """The reference machine behind the contract's facets: each act of a step becomes an act on the model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -8,22 +8,27 @@ from sevconf.contract import Act, EventSpec, Mappable, Mapped, MappingToken, Mem
 from sevconf.contract.disk import BLOCK
 from sevconf.contract.driver import BlockDriver, EventHandle
 from sevconf.errors import Unsupported
-from sevconf.model.machine import ALIAS_STEP, ALIASES, PROBE, RAM_SIZE, SCRATCH, ReferenceMachine
+from sevconf.model.devices.probe import PROBE
+from sevconf.model.machine import ALIAS_STEP, ALIASES, FAR_RAM, RAM_SIZE, SCRATCH, ReferenceMachine
 from sevconf.model.recorder import Service
 from sevconf.subjects.interrupts import timer_inside
 from sevconf.trace import Dumped
 from sevconf.vocabulary import (
     EVT_NOTIFY_SIGNAL,
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
+    FOUR_GIB,
+    HUGE_PAGE,
     LARGE_PAGE,
     PAGE_SIZE,
     AllocateType,
+    AttributeOperation,
     CBit,
     DmaOperation,
     EfiStatus,
     Gpa,
     Gva,
     MemoryType,
+    PciAttribute,
     TimerDelay,
     Tpl,
 )
@@ -40,8 +45,14 @@ class MemoryFacet:
         self._next_page = SCRATCH
         self._next_alias = ALIASES
 
-    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False) -> Gva:
-        """Return fresh pages; `large` is one aligned 2 MiB page."""
+    def pages(self, count: int = 1, *, cbit: CBit = CBit.SET, large: bool = False, huge: bool = False) -> Gva:
+        """Return fresh pages; `large` is one aligned 2 MiB page, `huge` the one of 1 GiB in far memory."""
+        if huge:
+            page = self._machine.mmu.tables.walk(Gva(FOUR_GIB))
+            if page is None or page.size != HUGE_PAGE:
+                raise Unsupported("no page of 1 GiB is left whole")
+            self._machine.guest.set_cbit(Gva(FOUR_GIB), HUGE_PAGE // PAGE_SIZE, cbit)
+            return Gva(FOUR_GIB)
         step = LARGE_PAGE if large else PAGE_SIZE
         start = Gva(-(-self._next_page // step) * step)
         size = LARGE_PAGE if large else count * PAGE_SIZE
@@ -98,8 +109,10 @@ class MemoryFacet:
 
     def shared_pages(self) -> tuple[Gpa, ...]:
         """Read every leaf entry of RAM."""
-        cbits = self._machine.mmu.tables.leaf_cbits(Gva(0), RAM_SIZE // PAGE_SIZE)
-        return tuple(Gpa(page * PAGE_SIZE) for page, cbit in enumerate(cbits) if cbit is CBit.CLEAR)
+        tables = self._machine.mmu.tables
+        ranges = ((0, RAM_SIZE), FAR_RAM)
+        pages = (tables.pages_with(Gva(start), (end - start) // PAGE_SIZE, CBit.CLEAR) for start, end in ranges)
+        return tuple(page for range_ in pages for page in range_)
 
     def declared_shared(self) -> tuple[Gpa, ...]:
         """Declare nothing: under SEV a guest needs no page that is shared for ever."""
@@ -154,6 +167,10 @@ class HostFacet:
     def compromise(self, secrets: Sequence[Secret]) -> Dumped:
         """Let an attacker look for secrets."""
         return self._machine.host.compromise(secrets)
+
+    def watch(self) -> None:
+        """Let an attacker look after every step."""
+        self._machine.host.watch()
 
     def run_devices(self, rounds: int = 1) -> None:
         """Let devices run."""
@@ -244,9 +261,18 @@ class CoreFacet:
         self._core.restore_tpl(tpl)
 
     def allocate_pages(
-        self, pages: int, memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA
+        self,
+        pages: int,
+        memory_type: MemoryType = MemoryType.BOOT_SERVICES_DATA,
+        *,
+        at: int | None = None,
+        below: int | None = None,
     ) -> tuple[EfiStatus, Gva]:
         """AllocatePages."""
+        if at is not None:
+            return self._core.allocate_pages(AllocateType.ADDRESS, memory_type, pages, at)
+        if below is not None:
+            return self._core.allocate_pages(AllocateType.MAX_ADDRESS, memory_type, pages, below - 1)
         return self._core.allocate_pages(AllocateType.ANY_PAGES, memory_type, pages)
 
     def free_pages(self, address: Gva, pages: int) -> EfiStatus:
@@ -288,28 +314,12 @@ class CoreFacet:
         self._core.remove_private_protocols()
 
 
-class Probe:
-    """A bus master without registers, which the scenario drives itself."""
-
-    actor = PROBE
-
-    def register_read(self, offset: int, width: int) -> int | None:
-        """There is no register."""
-        del offset, width
-        return None
-
-    def register_write(self, offset: int, width: int, value: int) -> bool:
-        """There is no register."""
-        del offset, width, value
-        return False
-
-
 class DmaFacet:
     """PciIo of the probe."""
 
     def __init__(self, machine: ReferenceMachine) -> None:
         self._machine = machine
-        self._pci_io = machine.pci_io(Probe())
+        self._pci_io = machine.pci_io(machine.probe)
 
     def allocate_buffer(self, pages: int) -> tuple[EfiStatus, Gva]:
         """PciIo.AllocateBuffer."""
@@ -340,7 +350,8 @@ class DmaFacet:
 
     def dual_address_cycle(self, *, enabled: bool) -> EfiStatus:
         """PciIo.Attributes."""
-        return self._pci_io.dual_address_cycle(enabled=enabled)
+        operation = AttributeOperation.ENABLE if enabled else AttributeOperation.DISABLE
+        return self._pci_io.attributes(operation, PciAttribute.DUAL_ADDRESS_CYCLE)[0]
 
     def unmap_at_exit(self, mapping: MappingToken, tpl: Tpl) -> EfiStatus:
         """Unmap in an exit handler."""
@@ -371,18 +382,19 @@ class DmaFacet:
 
     def device_read(self, address: int, length: int) -> bytes | None:
         """Let the probe read."""
-        return self._machine.bus.try_read(Probe.actor, address, length, by="scenario")
+        return self._machine.bus.try_read(PROBE, address, length, by="scenario")
 
     def device_write(self, address: int, data: bytes) -> bool:
         """Let the probe write."""
-        return self._machine.bus.try_write(Probe.actor, address, data, by="scenario")
+        return self._machine.bus.try_write(PROBE, address, data, by="scenario")
 
 
 class DriverFacet:
     """The disk's driver, asked to act as itself; each request stands in the trace as a service call of the scenario."""
 
-    def __init__(self, machine: ReferenceMachine) -> None:
+    def __init__(self, machine: ReferenceMachine, connect_others: Callable[[], None] = lambda: None) -> None:
         self._machine = machine
+        self._connect_others = connect_others
 
     @contextmanager
     def _asked(self, service: str, **arguments: int) -> Iterator[tuple[BlockDriver, Service]]:
@@ -391,7 +403,8 @@ class DriverFacet:
             yield driver, call
 
     def start(self) -> EfiStatus:
-        """Supported, then Start."""
+        """Supported, then Start; a platform may start others first."""
+        self._connect_others()
         with self._asked("DriverBinding.Supported") as (driver, call):
             status = call.returns(driver.supported())
         if status.is_error:

@@ -16,7 +16,7 @@ from sevconf.model.iommu.sev_pool import SevPoolIommu
 from sevconf.model.iommu.variants import IOMMU_GROUP, VARIANTS
 from sevconf.model.machine import ReferenceMachine
 from sevconf.model.parts import Parts, shuffled_policy
-from sevconf.subjects.devices import KeyboardFacet, NetworkFacet
+from sevconf.subjects.devices import KeyboardFacet, NetworkFacet, OwnDeviceFacet
 from sevconf.subjects.facets import CoreFacet, DmaFacet, DriverFacet, HostFacet, LoaderFacet, MemoryFacet
 from sevconf.subjects.vtd_facet import IommuFacet
 from sevconf.trace import Trace
@@ -105,7 +105,14 @@ class ReferenceFacets:
     @cached_property
     def driver(self) -> DriverFacet:
         """The disk's driver."""
-        return DriverFacet(self.reference)
+        return DriverFacet(self.reference, self._connect_others)
+
+    def _connect_others(self) -> None:
+        """Start the drivers that the platform starts by itself, where keyboard and network card have a place."""
+        if self.reference.kind in (MachineKind.NONE, MachineKind.SEV):
+            others = {"keyboard": self.keyboard.connect, "nic": self.network.connect}
+            for name in self.reference.policy.connects:
+                others[name]()
 
     @cached_property
     def keyboard(self) -> KeyboardFacet:
@@ -116,6 +123,11 @@ class ReferenceFacets:
     def network(self) -> NetworkFacet:
         """The network card's driver."""
         return NetworkFacet(self.reference)
+
+    @cached_property
+    def own_device(self) -> OwnDeviceFacet:
+        """A device that came with its driver."""
+        return OwnDeviceFacet(self.reference)
 
     @cached_property
     def loader(self) -> LoaderFacet:

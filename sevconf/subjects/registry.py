@@ -59,6 +59,8 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
         from sevconf.subjects.binary.target import BinaryTarget  # noqa: PLC0415 -- starts processes
 
         return BinaryTarget(name, choices)
+    if choices.device and (":" not in name or name.startswith(("era:", _FAULTY))):
+        raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
     if name in _OWN:
         from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
 
@@ -77,7 +79,7 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
     if ":" in name:
         from sevconf.subjects.python.target import PythonTarget  # noqa: PLC0415 -- starts processes
 
-        return PythonTarget(name)
+        return PythonTarget(name, device=choices.device)
     if name.endswith(".py"):
         raise UsageError(f"expected a class with the file {name}", hint=f"name it: {name}:CLASS")
     raise UsageError(f"there is no target {name!r}", hint=near(name, _OWN) or _KNOWN)

@@ -1,11 +1,11 @@
 """
 The minimum that shows that a target can be judged at all, before any judgement.
 
-On every kind of machine that the target has, the machine opens and leaves a trace, and no foreign code raises, hangs
-or dies. On one of them at least the whole story holds: the driver starts, and a block that is written through it lies
-on the medium and reads back, or a key that is pressed comes through it, or a frame does, both ways; the OS loader
-takes the machine over, and an exit handler really ran, if there is one. What fails on some kinds only is the rules'
-business, and they say more about it than a smoke test can.
+On every kind of machine that the target has, the machine opens and leaves a trace, and no foreign code raises, hangs or
+dies. On one of them at least the whole story holds: the driver starts, and a block that is written through it lies on
+the medium and reads back, or a key that is pressed comes through it, or a frame does, both ways, or its own device
+works; the OS loader takes the machine over, and an exit handler really ran, if there is one. What fails on some kinds
+only is the rules' business, and they say more about it than a smoke test can.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from sevconf.contract import Capability, Machine, Target
 from sevconf.contract.disk import BLOCK
 from sevconf.errors import CannotStart, ForeignFailure
-from sevconf.trace import EventCreated, party_of
+from sevconf.trace import Dma, EventCreated, party_of
 from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EventGroup, MachineKind, Party, Tpl
 
 #: Seed of the machines.
@@ -76,6 +76,8 @@ def _steps(target: Target, machine: Machine) -> Iterator[tuple[str, str, str]]:
         yield from _keyboard(machine)
     if Capability.NETWORK_DRIVER in target.capabilities:
         yield from _network(machine)
+    if Capability.DEVICE_DRIVER in target.capabilities:
+        yield from _own_device(machine)
     if Capability.OS_LOADER in target.capabilities:
         yield from _exit(machine)
 
@@ -117,6 +119,20 @@ def _network(machine: Machine) -> Iterator[tuple[str, str, str]]:
     status, frame = machine.network.receive()
     if status.is_error or frame != _FRAME:
         yield _driver(machine), "receive a frame", f"returns {status} and not the frame that arrived"
+
+
+def _own_device(machine: Machine) -> Iterator[tuple[str, str, str]]:
+    status = machine.own_device.start()
+    if status.is_error:
+        yield _driver(machine), "start", f"returns {status}"
+    status = machine.own_device.work()
+    if status.is_error:
+        yield _driver(machine), "work", f"returns {status}"
+    before = len(machine.trace)
+    machine.own_device.stimulate()
+    machine.host.run_devices(_PATIENCE)
+    if not any(dma.write for dma in machine.trace.of(Dma, since=before)):
+        yield _driver(machine), "hear of what happens outside", "has a device that tells nothing of it by DMA"
 
 
 def _exit(machine: Machine) -> Iterator[tuple[str, str, str]]:

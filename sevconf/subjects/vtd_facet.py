@@ -3,9 +3,9 @@
 from sevconf.contract import Mapped, MappingToken
 from sevconf.errors import Unsupported
 from sevconf.model.devices.intruder import Intruder
+from sevconf.model.iommu.vtd import VtdIommu
 from sevconf.model.machine import OS_PAGE, RESERVED_RANGE, ReferenceMachine
 from sevconf.model.pci_io import PciIo
-from sevconf.subjects.facets import Probe
 from sevconf.vocabulary import PAGE_SIZE, DmaOperation, EfiStatus, Gpa, Gva, IommuAccess, MemoryType
 
 #: The bus master for which nobody ever maps anything.
@@ -21,7 +21,7 @@ class IommuFacet:
 
     def map_only(self, operation: DmaOperation, host_address: Gva, length: int) -> Mapped:
         """IoMmu.Map for the probe."""
-        pci_io = self._machine.pci_io(Probe())
+        pci_io = self._machine.pci_io(self._machine.probe)
         mapped = pci_io.map_only(operation, host_address, length)
         self._mapped[mapped.mapping] = pci_io
         return mapped
@@ -29,6 +29,27 @@ class IommuFacet:
     def set_attribute(self, mapping: MappingToken, access: IommuAccess) -> EfiStatus:
         """IoMmu.SetAttribute for the probe."""
         return self._mapped[mapping].set_attribute(mapping, access)
+
+    def tables_wait(self) -> None:
+        """Start the driver early."""
+        self._machine.vtd_waits = True
+
+    def tables_come(self) -> None:
+        """Set it up."""
+        vtd = self._vtd
+        with self._machine.recorder.acting(vtd.actor):
+            vtd.set_up()
+
+    def refuse_grants(self) -> None:
+        """Leave no page for tables."""
+        self._vtd.out_of_tables = True
+
+    @property
+    def _vtd(self) -> VtdIommu:
+        iommu = self._machine.iommu
+        if not isinstance(iommu, VtdIommu):
+            raise Unsupported(f"a machine of kind {self._machine.kind.value} has no VT-d driver")
+        return iommu
 
     def stranger_read(self, address: int, length: int) -> bytes | None:
         """Let the stranger read."""

@@ -19,6 +19,11 @@ def _access(write: bool, length: int, place: str, address: int) -> str:
     return f"{'writes' if write else 'reads'} {length} bytes at {place} {address:#x}"
 
 
+def _found(findings: tuple[e.Finding, ...]) -> str:
+    named = "; ".join(f"{f.length} bytes of {f.secret} at {f.gpa:#x}" for f in findings[:4]) or "no secret"
+    return f"{named} and {len(findings) - 4} more" if len(findings) > 4 else named
+
+
 def describe(entry: e.Entry) -> str:
     """Say in one line what happened, with the actor but without the step."""
     match entry:
@@ -64,6 +69,8 @@ def describe(entry: e.Entry) -> str:
         case e.IommuState():
             state = f"on, by the tables at {entry.root:#x}" if entry.translating else "off"
             what = f"turns the IOMMU's translation {state}"
+        case e.IommuCommand():
+            what = f"writes {entry.command:#010x} to the IOMMU's command register, whose status is {entry.status:#010x}"
         case e.DeviceRegister():
             act = f"writes {entry.value:#x} to" if entry.write else f"reads {entry.value:#x} from"
             what = f"{act} register {entry.register} of {entry.device}"
@@ -74,11 +81,10 @@ def describe(entry: e.Entry) -> str:
         case e.SecretBorn():
             what = f"makes the secret {entry.secret} of {entry.length} bytes"
         case e.Dumped():
-            found = (
-                "; ".join(f"{f.length} bytes of {f.secret} at {f.gpa:#x}" for f in entry.findings[:4]) or "no secret"
-            )
-            more = f" and {len(entry.findings) - 4} more" if len(entry.findings) > 4 else ""
-            what = f"{'compromised: ' if entry.attacker else ''}dumps {entry.pages} pages, finds {found}{more}"
+            found = _found(entry.findings)
+            what = f"{'compromised: ' if entry.attacker else ''}dumps {entry.pages} pages, finds {found}"
+        case e.Exposed():
+            what = f"shows an attacker, from here on, {_found(entry.findings)}"
         case _:
             what = type(entry).__name__
     return f"{entry.actor} {what}"

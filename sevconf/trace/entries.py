@@ -225,6 +225,14 @@ class IommuState(Entry):
 
 
 @dataclass(frozen=True, slots=True)
+class IommuCommand(Entry):
+    """`command` was written to the IOMMU's global command register, while its status register read `status`."""
+
+    command: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceRegister(Entry):
     """A register of a device was read or written through PciIo."""
 
@@ -274,4 +282,16 @@ class Dumped(Entry):
     attacker: bool
     pages: int
     sha256: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed(Entry):
+    """
+    What an attacker finds from here on who dumps and searches DRAM after every step.
+
+    It is recorded where that differs from what he found after the step before, and stands right behind the step whose
+    effect it is; with none of it recorded, he finds nothing.
+    """
+
     findings: tuple[Finding, ...]

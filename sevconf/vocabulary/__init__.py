@@ -17,8 +17,9 @@ from sevconf.vocabulary.events import (
     EventGroup,
     TimerDelay,
 )
-from sevconf.vocabulary.iommu import FaultReason, IommuAccess
+from sevconf.vocabulary.iommu import ONE_SHOT, FaultReason, GlobalCommand, IommuAccess
 from sevconf.vocabulary.memory import (
+    HUGE_PAGE,
     LARGE_PAGE,
     PAGE_SIZE,
     AllocateType,
@@ -29,6 +30,7 @@ from sevconf.vocabulary.memory import (
     MemoryType,
     pages_for,
 )
+from sevconf.vocabulary.pci import FOUR_GIB, AttributeOperation, Command, ConfigRegister, PciAttribute
 from sevconf.vocabulary.protocols import PROTOCOL_NAMES, UEFI_PROTOCOLS
 from sevconf.vocabulary.services import INDIRECT_MEMORY_SERVICES, MEMORY_SERVICES
 from sevconf.vocabulary.status import EfiStatus
@@ -44,19 +46,26 @@ __all__ = [
     "EVT_SIGNAL_EXIT_BOOT_SERVICES",
     "EVT_SIGNAL_VIRTUAL_ADDRESS_CHANGE",
     "EVT_TIMER",
+    "FOUR_GIB",
+    "HUGE_PAGE",
     "INDIRECT_MEMORY_SERVICES",
     "LARGE_PAGE",
     "MEMORY_SERVICES",
+    "ONE_SHOT",
     "PAGE_SIZE",
     "PROTOCOL_NAMES",
     "UEFI_PROTOCOLS",
     "AllocateType",
+    "AttributeOperation",
     "Basis",
     "CBit",
+    "Command",
+    "ConfigRegister",
     "DmaOperation",
     "EfiStatus",
     "EventGroup",
     "FaultReason",
+    "GlobalCommand",
     "Gpa",
     "Gva",
     "IommuAccess",
@@ -64,6 +73,7 @@ __all__ = [
     "MemoryDescriptor",
     "MemoryType",
     "Party",
+    "PciAttribute",
     "Profile",
     "Restriction",
     "Revision",

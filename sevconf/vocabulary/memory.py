@@ -17,6 +17,8 @@ Gpa = NewType("Gpa", int)
 PAGE_SIZE = 0x1000
 #: Bytes that one page-directory entry with PS=1 maps.
 LARGE_PAGE = 0x20_0000
+#: Bytes that one page-directory-pointer entry with PS=1 maps.
+HUGE_PAGE = 0x4000_0000
 
 
 def pages_for(size: int) -> int:

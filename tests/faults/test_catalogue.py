@@ -10,6 +10,8 @@ from sevconf.vocabulary import Basis
 RULES = load(suite_root()).rules
 #: Rules on the suite itself, which no machine can break: tests/test_profiles.py refuses a suite that does.
 ON_THE_SUITE = {"TM-05"}
+#: Rules that look at every step: they see all leaks that others look for at a moment, so they don't count as one more.
+AT_EVERY_STEP = {"DRV-60", "EBS-30"}
 EVERY = pytest.mark.parametrize("fault", CATALOGUE.values(), ids=CATALOGUE)
 
 
@@ -30,7 +32,7 @@ def test_a_fault_breaks_few_rules_and_says_why(fault: Fault) -> None:
     broken = {*fault.catches, *collateral}
     assert fault.catches
     assert len(broken) == len(fault.catches) + len(fault.collateral)
-    assert len(broken) <= 3 or fault.upstream
+    assert len(broken - AT_EVERY_STEP) <= 3 or fault.upstream
     assert broken <= RULES.keys()
     assert all(len(clause) > 20 for clause in collateral.values())
 

@@ -15,7 +15,7 @@ from sevconf.vocabulary import Profile
 SUITE = load(suite_root())
 
 
-@pytest.mark.parametrize("seed", range(1, 5 if os.environ.get("SEVCONF_FAULTS") == "all" else 2))
+@pytest.mark.parametrize("seed", range(1, 1 + int(os.environ.get("SEVCONF_SEEDS", "1"))))
 @pytest.mark.parametrize("profile", [Profile.OVMF_SEV])
 def test_legal_freedom_breaks_nothing(seed: int, profile: Profile) -> None:
     """Orders inside groups, places of allocations and pool habits may vary, and every rule still passes."""

@@ -19,7 +19,7 @@ from sevconf.model.devices.disk import CAPACITY, MAX_ENTRIES, Disk
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.recorder import Recorder
 from sevconf.trace import DeviceRegister, DeviceState, Dma, Trace
-from sevconf.vocabulary import PAGE_SIZE, Gpa
+from sevconf.vocabulary import PAGE_SIZE, Command, Gpa
 
 RING, DATA = 0x1000, 0x4000
 BLOCKS = bytes(range(256)) * 8
@@ -35,6 +35,7 @@ class Bench:
         self.disk = Disk(recorder, Bus(recorder, self.ram))
         self.set(DiskRegister.RING_BASE, RING)
         self.set(DiskRegister.RING_ENTRIES, entries)
+        self.disk.command = Command.BUS_MASTER
 
     def set(self, register: DiskRegister, value: int) -> None:
         """Write a register."""

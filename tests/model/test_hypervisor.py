@@ -8,7 +8,7 @@ from sevconf.contract.secret import Secret
 from sevconf.model.hypervisor import find
 from sevconf.model.machine import ReferenceMachine
 from sevconf.trace import Dma, Dumped, Finding, HostAct, SecretBorn
-from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva, MachineKind
+from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Command, Gpa, Gva, MachineKind
 
 #: Bytes of a secret that are looked for as one.
 UNIT = 32
@@ -135,6 +135,7 @@ def test_a_dump_is_an_entry_with_its_kind_and_size(machine: ReferenceMachine) ->
 
 def test_devices_run_on_the_hosts_time(machine: ReferenceMachine) -> None:
     """The host lets devices make as many steps as it is asked for, outside the guest's time."""
+    machine.disk.command = Command.BUS_MASTER
     machine.disk.register_write(0, 4, 1)
     before = len(list(machine.trace.of(Dma)))
     machine.host.run_devices(3)

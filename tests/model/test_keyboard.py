@@ -8,7 +8,7 @@ from sevconf.contract.keyboard import DESCRIPTOR_SIZE, REGISTER_WIDTH, Descripto
 from sevconf.model.devices.keyboard import MAX_ENTRIES, Keyboard
 from sevconf.model.machine import ReferenceMachine
 from sevconf.trace import Dma
-from sevconf.vocabulary import Gpa, MachineKind
+from sevconf.vocabulary import Command, ConfigRegister, Gpa, MachineKind
 
 SCHEDULE, REPORTS = 0x200000, 0x201000
 KEY = bytes([0x02, 0, 0x04, 0, 0, 0, 0, 0])
@@ -29,6 +29,7 @@ def keyboard(machine: ReferenceMachine) -> Keyboard:
     write(machine.keyboard, KeyboardRegister.SCHEDULE_BASE, SCHEDULE)
     write(machine.keyboard, KeyboardRegister.SCHEDULE_ENTRIES, 2)
     write(machine.keyboard, KeyboardRegister.CONTROL, 1)
+    assert machine.keyboard.config_write(ConfigRegister.COMMAND, 2, Command.BUS_MASTER)
     return machine.keyboard
 
 

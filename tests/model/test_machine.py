@@ -13,7 +13,7 @@ from sevconf.model.machine import CBIT_POSITIONS, RAM_SIZE, SCRATCH, ReferenceMa
 from sevconf.model.parts import Parts, shuffled_policy
 from sevconf.trace import Dma, EventCreated, GuestAccess
 from sevconf.trace.codec import digest
-from sevconf.vocabulary import PAGE_SIZE, CBit, EfiStatus, Gpa, Gva, MachineKind, Tpl
+from sevconf.vocabulary import PAGE_SIZE, CBit, Command, EfiStatus, Gpa, Gva, MachineKind, Tpl
 
 KINDS = (MachineKind.NONE, MachineKind.SEV)
 SHUFFLED = Parts(policy=shuffled_policy)
@@ -130,6 +130,7 @@ def test_a_driver_without_a_name_is_told_as_one() -> None:
 def test_devices_step_when_time_passes_and_notifications_end() -> None:
     """The disk makes one step a stall, one a register access, and one behind each notification."""
     machine = ReferenceMachine(MachineKind.NONE, 0)
+    machine.disk.command = Command.BUS_MASTER
     machine.disk.register_write(0, 4, 1)
 
     def polls() -> int:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sevconf.model.memory_map import FIRST_KEY, MemoryMap, Placement, top_down
+from sevconf.model.memory_map import FIRST_KEY, MemoryMap, Placement, bottom_up, top_down
 from sevconf.model.recorder import Recorder
 from sevconf.trace import MapChanged, Trace
 from sevconf.vocabulary import PAGE_SIZE, AllocateType, EfiStatus, Gpa, MemoryDescriptor, MemoryType
@@ -14,11 +14,6 @@ RESERVED = 4
 DATA, CODE = MemoryType.BOOT_SERVICES_DATA, MemoryType.LOADER_CODE
 FREE, FIRMWARE = MemoryType.CONVENTIONAL, MemoryType.RESERVED
 SUCCESS, NOT_FOUND, INVALID = EfiStatus.SUCCESS, EfiStatus.NOT_FOUND, EfiStatus.INVALID_PARAMETER
-
-
-def bottom_up(ranges: list[tuple[int, int]], pages: int) -> int:
-    """Place at the start of the lowest range."""
-    return ranges[0][0]
 
 
 def make(place: Placement = top_down) -> MemoryMap:

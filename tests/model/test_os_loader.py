@@ -112,7 +112,8 @@ def test_another_failure_is_not_answered_by_another_call() -> None:
 def test_without_memory_for_the_map_nothing_ends() -> None:
     """A loader that gets no buffer for the map returns that status, and never calls ExitBootServices."""
     machine = ReferenceMachine(MachineKind.SEV, 0)
-    machine.core.allocate_pages(AllocateType.ANY_PAGES, DATA, machine.core.map.descriptors[-1].pages)
+    for free in machine.core.map.descriptors[1:]:
+        machine.core.allocate_pages(AllocateType.ADDRESS, DATA, free.pages, free.start)
     assert _boot(machine) is EfiStatus.OUT_OF_RESOURCES
     assert _exits(machine) == []
 

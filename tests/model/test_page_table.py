@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.model.page_table import PD, PDPT, PML4, PT, PageTables, Translation
-from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva
+from sevconf.vocabulary import HUGE_PAGE, LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva
 
 SIZE = 8 * LARGE_PAGE
 SET, CLEAR = CBit.SET, CBit.CLEAR
@@ -62,14 +62,15 @@ def test_an_identity_map_translates_every_address_to_itself(position: int, cbit:
     assert tables.walk(Gva(SIZE)) is None
 
 
-def test_an_identity_map_may_need_several_page_directories() -> None:
-    """More than 1 GiB takes one directory for each GiB begun."""
+def test_an_identity_map_takes_the_largest_pages_that_fit() -> None:
+    """A whole GiB is one entry; what is left over has a directory of its own."""
     ram = ListeningRam(5 << 28)
     tables = PageTables(ram, allocator(0))
     tables.map_identity(5 << 28, SET)
     assert walked(tables, (5 << 28) - 1).frame == (5 << 28) - LARGE_PAGE
     assert tables.walk(Gva(5 << 28)) is None
-    assert ram.touched_pages == 4
+    assert walked(tables, (1 << 30) - 1).size == HUGE_PAGE
+    assert ram.touched_pages == 3
     assert ram.heard == []
 
 

@@ -33,18 +33,19 @@ def _calls(machine: ReferenceMachine, part: str) -> list[ServiceCall]:
 
 
 def test_each_service_is_a_call_inside_a_call(machine: ReferenceMachine, pci_io: PciIo) -> None:
-    """The driver calls PciIo, PciIo calls the IOMMU driver, and what that does is inside both."""
+    """The driver calls PciIo, that the root bridge, that the IOMMU driver, and what this does is inside all three."""
     with machine.recorder.acting("driver:a"):
         _, host = pci_io.allocate_buffer(DATA, 1)
         mapped = pci_io.map(DmaOperation.COMMON_BUFFER, host, 16)
         assert pci_io.unmap(mapped.mapping) is SUCCESS
         assert pci_io.free_buffer(1, host) is SUCCESS
     for part in ("AllocateBuffer", "Map", "Unmap", "FreeBuffer"):
-        outer, inner = _calls(machine, part)
+        outer, bridge, inner = _calls(machine, part)
         assert (outer.service, outer.actor) == (f"PciIo.{part}", "driver:a")
-        assert (inner.service, inner.actor, inner.within) == (f"IoMmu.{part}", "pci", outer.step)
+        assert (bridge.service, bridge.actor, bridge.within) == (f"RootBridgeIo.{part}", "pci", outer.step)
+        assert (inner.service, inner.actor, inner.within) == (f"IoMmu.{part}", "pci:root-bridge", bridge.step)
     (allocation, *_) = (
-        c for c in machine.trace.calls("AllocatePages") if c.within == _calls(machine, "AllocateBuffer")[1].step
+        c for c in machine.trace.calls("AllocatePages") if c.within == _calls(machine, "AllocateBuffer")[2].step
     )
     assert allocation.actor == _BELOW[machine.kind]
 
@@ -63,7 +64,14 @@ def test_mappings_have_names_and_owners(machine: ReferenceMachine, pci_io: PciIo
     ]
     assert [m.operation for m in made] == [DmaOperation.READ, DmaOperation.WRITE]
     assert [e.mapping for e in machine.trace.of(MappingEnded)] == ["M2", "M1"]
-    assert [dict(call.arguments)["mapping"] for call in _calls(machine, "Unmap")] == ["M2", "M2", "M1", "M1"]
+    assert [dict(call.arguments)["mapping"] for call in _calls(machine, "Unmap")] == [
+        "M2",
+        "M2",
+        "M2",
+        "M1",
+        "M1",
+        "M1",
+    ]
 
 
 def test_a_token_that_never_was_one_is_told_by_its_value(machine: ReferenceMachine, pci_io: PciIo) -> None:

@@ -11,10 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sevconf.contract.driver import Mapped, MappingToken
 from sevconf.contract.secret import Secret
 from sevconf.model.iommu.sev import InfoPolicy, SevIommu
-from sevconf.model.machine import SCRATCH, ReferenceMachine
+from sevconf.model.machine import FAR_RAM, SCRATCH, ReferenceMachine
 from sevconf.model.parts import Parts, Policy
 from sevconf.model.pci_io import PciIo
-from sevconf.subjects.facets import Probe
 from sevconf.trace import MappingEnded, MappingMade, NotificationBegan
 from sevconf.vocabulary import (
     MEMORY_SERVICES,
@@ -46,13 +45,18 @@ class Bench:
         iommu = self.machine.iommu
         assert isinstance(iommu, SevIommu)
         self.iommu = iommu
-        self.pci_io: PciIo = self.machine.pci_io(Probe())
+        self.pci_io: PciIo = self.machine.pci_io(self.machine.probe)
 
     def buffer(self, pages: int = 1) -> Gva:
         """Allocate a common buffer."""
         status, host = self.pci_io.allocate_buffer(DATA, pages)
         assert status is SUCCESS
         return host
+
+    def take_far_memory(self) -> None:
+        """Leave main memory as the only one with free pages."""
+        pages = (FAR_RAM[1] - FAR_RAM[0]) // PAGE_SIZE
+        assert self.core.allocate_pages(AllocateType.ADDRESS, DATA, pages, FAR_RAM[0])[0] is SUCCESS
 
     def memory(self, pages: int = 1) -> Gva:
         """Allocate pages."""
@@ -112,8 +116,8 @@ def test_buffers_are_boot_or_runtime_data(bench: Bench, memory_type: MemoryType)
 def test_a_buffer_that_finds_no_room_keeps_nothing(left: int) -> None:
     """With too few pages left for buffer, stash and record, AllocateBuffer fails and gives back what it took."""
     bench = Bench()
-    free = bench.core.map.descriptors[-1].pages
-    bench.memory(free - left)
+    bench.take_far_memory()
+    bench.memory(bench.core.map.descriptors[1].pages - left)
     before = bench.used_pages()
     status, _ = bench.pci_io.allocate_buffer(DATA, 2)
     assert status is FULL
@@ -271,6 +275,7 @@ def test_records_are_recycled_or_freed(bench: Bench) -> None:
 def test_a_bounce_that_finds_no_room_keeps_nothing(operation: DmaOperation, left: int) -> None:
     """With too few pages left Map fails, and gives back what it took."""
     bench = Bench(InfoPolicy.FREE)
+    bench.take_far_memory()
     host = bench.memory()
     bench.memory(bench.core.map.descriptors[1].pages - left)
     before = bench.used_pages()
@@ -281,6 +286,7 @@ def test_a_bounce_that_finds_no_room_keeps_nothing(operation: DmaOperation, left
 
 def test_a_second_mapping_of_a_buffer_needs_a_record(bench: Bench) -> None:
     """A buffer brings one record with it; a further mapping fails cleanly where there is none to get."""
+    bench.take_far_memory()
     host = bench.buffer()
     first = bench.map(COMMON, host, 8)
     if bench.core.allocate_pool(DATA, 64)[0] is SUCCESS:
@@ -340,7 +346,7 @@ def test_teardown_comes_behind_every_handler(tpl: Tpl) -> None:
     """Whatever the level of its handler, the driver tears down behind handlers that were queued with it."""
     machine = ReferenceMachine(MachineKind.SEV, 0)
     machine.iommu_handler_tpl = tpl
-    pci_io = machine.pci_io(Probe())
+    pci_io = machine.pci_io(machine.probe)
     _, host = pci_io.allocate_buffer(DATA, 1)
     pci_io.map(COMMON, host, 8)
     ended: list[int] = []

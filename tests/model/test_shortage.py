@@ -4,7 +4,6 @@ import pytest
 
 from sevconf.contract.driver import BootServices, PciIo
 from sevconf.model.machine import ReferenceMachine
-from sevconf.subjects.facets import Probe
 from sevconf.trace import ServiceReturn
 from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, AllocateType, DmaOperation, EfiStatus, MachineKind, MemoryType, Tpl
 
@@ -18,7 +17,7 @@ class Bench:
         self.machine = ReferenceMachine(MachineKind.SEV, 0)
         self.shortage = self.machine.shortage
         self.core: BootServices = self.shortage.core(self.machine.core)
-        self.pci_io: PciIo = self.shortage.pci_io(self.machine.pci_io(Probe()))
+        self.pci_io: PciIo = self.shortage.pci_io(self.machine.pci_io(self.machine.probe))
 
     def statuses(self) -> list[EfiStatus]:
         """Call each service that may fail, once, and return their statuses."""

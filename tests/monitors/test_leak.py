@@ -60,7 +60,7 @@ def test_a_leak_names_its_writer() -> None:
     story = Story()
     wrote = _write(story, 0x8010)
     dump = _dump(story, FOUND)
-    leak = explain(story.trace, dump, FOUND)
+    leak = explain(story.trace, dump.step, FOUND)
     assert leak.observed == (
         f"at step {dump.step} 64 bytes of S lie in plaintext at 0x8010; last written at step {wrote}: "
         "scenario writes 64 bytes at Gva 0x8010 with the C-bit clear"
@@ -72,7 +72,7 @@ def test_a_leak_without_a_known_writer_is_told_all_the_same() -> None:
     """If nobody in the trace wrote there, the dump alone is the proof."""
     story = Story()
     dump = _dump(story, FOUND)
-    assert explain(story.trace, dump, FOUND).steps == (dump.step,)
+    assert explain(story.trace, dump.step, FOUND).steps == (dump.step,)
 
 
 @pytest.mark.parametrize("side", ["host", "device"])
@@ -83,7 +83,7 @@ def test_a_leak_names_the_mapping_that_ended(side: str) -> None:
     made = story.map(operation=DmaOperation.WRITE, host=ends["host"], device=ends["device"])
     ended = story.unmap() + 1
     dump = _dump(story, FOUND)
-    leak = explain(story.trace, dump, FOUND)
+    leak = explain(story.trace, dump.step, FOUND)
     assert f"M1 (BusMasterWrite, step {made}) covered it and ended at {ended}" in leak.observed
     assert leak.steps == (dump.step, made, ended)
 
@@ -94,7 +94,7 @@ def test_a_mapping_that_outlived_boot_services_is_told() -> None:
     made = story.map(host=0x8000)
     gone = story.phase(Phase.SERVICES_GONE)
     dump = _dump(story, FOUND)
-    leak = explain(story.trace, dump, FOUND)
+    leak = explain(story.trace, dump.step, FOUND)
     assert f"M1 (BusMasterCommonBuffer, step {made}) covers it and was never ended" in leak.observed
     assert leak.steps == (dump.step, made, gone)
 
@@ -105,7 +105,7 @@ def test_a_mapping_that_lives_excuses_and_is_not_told() -> None:
     story.map(host=0x8000)
     dump = _dump(story, FOUND)
     story.unmap()
-    assert explain(story.trace, dump, FOUND).steps == (dump.step,)
+    assert explain(story.trace, dump.step, FOUND).steps == (dump.step,)
 
 
 def test_the_newest_mapping_of_the_place_is_told() -> None:
@@ -116,7 +116,7 @@ def test_the_newest_mapping_of_the_place_is_told() -> None:
         ended = story.unmap(name) + 1
     dump = _dump(story, FOUND)
     story.map("M3", DmaOperation.READ, host=0x1000, device=0x8000)
-    leak = explain(story.trace, dump, FOUND)
+    leak = explain(story.trace, dump.step, FOUND)
     assert "M2 (" in leak.observed
     assert leak.steps[-1] == ended
 
@@ -127,7 +127,7 @@ def test_mappings_elsewhere_are_not_told() -> None:
     story.map(host=0x1000, device=0x7000)
     story.unmap()
     dump = _dump(story, FOUND)
-    assert explain(story.trace, dump, FOUND).steps == (dump.step,)
+    assert explain(story.trace, dump.step, FOUND).steps == (dump.step,)
 
 
 def test_every_finding_is_explained() -> None:
@@ -135,7 +135,7 @@ def test_every_finding_is_explained() -> None:
     story = Story()
     other = Finding("T", 32, Gpa(0x9000), 32)
     dump = _dump(story, FOUND, other)
-    assert list(leaks(story.trace, dump)) == [explain(story.trace, dump, found) for found in (FOUND, other)]
+    assert list(leaks(story.trace, dump)) == [explain(story.trace, dump.step, found) for found in (FOUND, other)]
 
 
 def test_a_control_shows_what_a_search_finds() -> None:

@@ -3,31 +3,42 @@
 import pytest
 
 from sevconf.judge import Setting
-from sevconf.monitors import leaks_after_life, life
+from sevconf.monitors import leaks_after_life, leaks_at_any_step, life
 from sevconf.run import Order, run
 from sevconf.subjects.reference import ReferenceTarget
 from sevconf.suite import load
 from sevconf.suite.locate import suite_root
-from sevconf.trace import Dumped, ExitPhase, Finding, MappingEnded, MappingMade, Phase, Trace
+from sevconf.trace import (
+    Dumped,
+    ExitPhase,
+    Exposed,
+    Finding,
+    HostAct,
+    MappingEnded,
+    MappingMade,
+    Phase,
+    ServiceCall,
+    Trace,
+)
 from sevconf.verdict import Verdict
 from sevconf.vocabulary import DmaOperation, Gpa, Profile, Tpl
 
 CATALOGUE = load(suite_root())
 
 
-def _mapped() -> Trace:
-    trace = Trace()
+def _mapped(trace: Trace | None = None, *, name: str = "M1", device: int = 0x4000, within: int | None = None) -> Trace:
+    trace = Trace() if trace is None else trace
     trace.record(
         MappingMade,
         "iommu-driver:sev",
-        None,
+        within,
         Tpl.APPLICATION,
-        mapping="M1",
+        mapping=name,
         owner="scenario",
         bus_master="device:probe",
         operation=DmaOperation.READ,
         host=Gpa(0x8000),
-        device=0x4000,
+        device=device,
         length=512,
     )
     return trace
@@ -79,3 +90,55 @@ def test_a_suite_that_blames_live_dma_is_refused(monkeypatch: pytest.MonkeyPatch
     setting = Setting(CATALOGUE, ReferenceTarget(), Profile.OVMF_SEV, 0, frozenset({"TM-03"}))
     report = run(setting, Order("reference"))
     assert {rule.verdict for rule in report.rules if rule.id == "TM-03"} == {Verdict.NONCONFORMING}
+
+
+# Step by step
+
+
+def _exposed(trace: Trace, *gpas: int) -> None:
+    findings = tuple(Finding("the secret", 0, Gpa(gpa), 32) for gpa in gpas)
+    trace.record(Exposed, "host", None, Tpl.APPLICATION, findings=findings)
+
+
+def _step(trace: Trace) -> int:
+    return trace.record(HostAct, "host", None, Tpl.APPLICATION, what="does something").step
+
+
+def test_a_secret_in_a_live_mapping_is_no_leak_at_any_step() -> None:
+    """Nor is it while Map, which opens its memory before it returns, is under way."""
+    trace = Trace()
+    call = trace.record(ServiceCall, "scenario", None, Tpl.APPLICATION, service="PciIo.Map")
+    _exposed(trace, 0x4000)
+    _mapped(trace, within=call.step)
+    _step(trace)
+    _exposed(trace)
+    trace.record(MappingEnded, "iommu-driver:sev", None, Tpl.APPLICATION, mapping="M1")
+    assert not list(leaks_at_any_step(trace))
+
+
+def test_a_secret_that_is_wiped_again_was_a_leak() -> None:
+    """It lay outside the mapping for two steps, and each of them is told."""
+    trace = _mapped()
+    _exposed(trace, 0x4000, 0x9000)
+    seen = len(trace)
+    _step(trace)
+    _exposed(trace, 0x4000)
+    _step(trace)
+    assert [leak.steps[0] for leak in leaks_at_any_step(trace)] == [seen]
+
+
+def test_a_secret_that_outlives_its_mapping_leaks_from_then_on() -> None:
+    """Nothing changed in DRAM: it is the end of the mapping that makes a leak of it."""
+    trace = _mapped()
+    _exposed(trace, 0x4000)
+    assert not list(leaks_at_any_step(trace))
+    ended = trace.record(MappingEnded, "iommu-driver:sev", None, Tpl.APPLICATION, mapping="M1").step
+    assert [leak.steps[0] for leak in leaks_at_any_step(trace)] == [ended]
+
+
+def test_a_secret_across_two_live_mappings_is_no_leak() -> None:
+    """Bytes that lie side by side are one finding, whichever mappings they are in."""
+    trace = _mapped()
+    _mapped(trace, name="M2", device=0x4200)
+    _exposed(trace, 0x4200 - 16)
+    assert not list(leaks_at_any_step(trace))

@@ -3,7 +3,7 @@
 import pytest
 
 from sevconf.model.recorder import Recorder
-from sevconf.monitors.tpl_table import ApplicationProcessor, IllegalLevel
+from sevconf.monitors.tpl_table import ApplicationProcessor, IllegalLevel, RaisesDownwards
 from sevconf.trace import ProcedureBegan, Trace
 from sevconf.vocabulary import Party, Tpl, restriction
 from sevconf.vocabulary.tpl_table import PROTOCOL_SERVICES, PROTOCOLS, SERVICES
@@ -84,4 +84,18 @@ def test_application_processors(recorder: Recorder) -> None:
                 pass
             with recorder.service("Stall", "core"):
                 pass
-    assert [breach.steps for breach in ApplicationProcessor().breaches(recorder.trace)] == [(2, 3)]
+    assert [breach.steps for breach in ApplicationProcessor("EVT-10", Party.DRIVER).breaches(recorder.trace)] == [
+        (2, 3)
+    ]
+
+
+@pytest.mark.parametrize("present", Tpl)
+@pytest.mark.parametrize("asked", Tpl)
+def test_raise_tpl_goes_up_or_stays(recorder: Recorder, present: Tpl, asked: Tpl) -> None:
+    """A party is charged exactly where it asks for less than it has, and for nobody else's call."""
+    recorder.tpl = present
+    for actor in ("driver:disk", "iommu-driver:sev"):
+        with recorder.acting(actor), recorder.service("RaiseTPL", "core", new_tpl=int(asked)):
+            pass
+    breaches = RaisesDownwards("EVT-20", Party.DRIVER).breaches(recorder.trace)
+    assert [(breach.culprit, breach.steps) for breach in breaches] == [("driver:disk", (1,))] * (asked < present)

@@ -15,9 +15,11 @@ from sevconf.trace import (
     EventCreated,
     EventQueued,
     ExitPhase,
+    Exposed,
     Finding,
     GuestAccess,
     HostAct,
+    IommuCommand,
     IommuFault,
     IommuState,
     MapChanged,
@@ -94,6 +96,10 @@ WORDS: list[tuple[Entry, str]] = [
         IommuState(*_AT, translating=True, root=Gpa(0x1000)),
         "turns the IOMMU's translation on, by the tables at 0x1000",
     ),
+    (
+        IommuCommand(*_AT, command=1 << 31, status=1 << 30),
+        "writes 0x80000000 to the IOMMU's command register, whose status is 0x40000000",
+    ),
     (IommuState(*_AT, translating=False, root=Gpa(0x1000)), "turns the IOMMU's translation off"),
     (DeviceRegister(*_AT, "device:disk", "CONTROL", 1, write=True), "writes 0x1 to register CONTROL of device:disk"),
     (DeviceRegister(*_AT, "device:disk", "STATUS", 0, write=False), "reads 0x0 from register STATUS of device:disk"),
@@ -109,6 +115,7 @@ WORDS: list[tuple[Entry, str]] = [
             "32 bytes of S at 0x1000; 32 bytes of S at 0x1000 and 2 more"
         ),
     ),
+    (Exposed(*_AT, findings=()), "shows an attacker, from here on, no secret"),
 ]
 
 

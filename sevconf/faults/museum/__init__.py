@@ -6,7 +6,7 @@ They are mechanisms, not exploits: each shows which rule would have told. `upstr
 """
 
 from sevconf.faults.fault import Fault
-from sevconf.faults.museum import core, drivers, iommu_drivers, mapping, os_loaders
+from sevconf.faults.museum import core, drivers, iommu_drivers, mapping, os_loaders, vtd
 
 #: Every bug of the museum, party by party.
 FAULTS: tuple[Fault, ...] = (
@@ -15,4 +15,5 @@ FAULTS: tuple[Fault, ...] = (
     *drivers.FAULTS,
     *mapping.FAULTS,
     *os_loaders.FAULTS,
+    *vtd.FAULTS,
 )

@@ -4,7 +4,7 @@ from sevconf.contract.driver import BootServices, GuestMemory, Mapped, MappingTo
 from sevconf.faults.fault import Fault
 from sevconf.model.drivers.disk import DiskDriver, InFlight
 from sevconf.model.parts import Parts
-from sevconf.vocabulary import AllocateType, DmaOperation, EfiStatus, Gva, MemoryType, Party
+from sevconf.vocabulary import AllocateType, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl
 
 
 class DisconnectsAtExit(DiskDriver):
@@ -60,8 +60,10 @@ class _Direct:
 
     def __init__(self, boot_services: BootServices, pci_io: PciIo) -> None:
         self._boot_services = boot_services
-        self.mem_read = pci_io.mem_read
-        self.mem_write = pci_io.mem_write
+        self.mem_read, self.mem_write = pci_io.mem_read, pci_io.mem_write
+        self.io_read, self.io_write = pci_io.io_read, pci_io.io_write
+        self.pci_read, self.pci_write = pci_io.pci_read, pci_io.pci_write
+        self.attributes = pci_io.attributes
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
         """Take any pages."""
@@ -89,7 +91,28 @@ class NeverMaps(DiskDriver):
         super().__init__(boot_services, _Direct(boot_services, pci_io), memory)
 
 
+class LocksBelowItsLevel(DiskDriver):
+    """Has its exit handler at TPL_NOTIFY, and reaches code there that takes a lock by raising to TPL_CALLBACK."""
+
+    handler_tpl = Tpl.NOTIFY
+
+    def on_exit(self) -> None:
+        """Halt, and log that by way of a transport with a lock."""
+        super().on_exit()
+        old = self.boot_services.raise_tpl(Tpl.CALLBACK)
+        self.boot_services.restore_tpl(old)
+
+
 FAULTS = (
+    Fault(
+        "museum-locks-below-its-level",
+        Party.DRIVER,
+        Parts(driver=LocksBelowItsLevel),
+        ("EVT-20",),
+        upstream="tianocore/edk2#9891, SecurityPkg/Tcg/Tcg2Dxe; likewise tianocore/edk2#7808, SnpDxe, and "
+        "tianocore/edk2#8525, an adapter's driver that calls GetTime",
+        fixed_in="tianocore/edk2 ca08f3d453 for SnpDxe; open for Tcg2Dxe",
+    ),
     Fault(
         "museum-disconnects-at-exit",
         Party.DRIVER,
@@ -99,6 +122,7 @@ FAULTS = (
             ("MEM-01", "no exit handler of a driver calls a memory allocation service"),
             ("MEM-03", "an exit handler of a driver should neither create nor close events"),
         ),
+        shown_by=("DRV-32",),
         upstream="tianocore/edk2#9802, OvmfPkg/XenBusDxe/XenBusDxe.c, NotifyExitBoot",
     ),
     Fault(

@@ -1,6 +1,6 @@
 """Bugs of shipped IOMMU drivers."""
 
-from sevconf.faults.fault import Fault
+from sevconf.faults.fault import AT_ANY_STEP, Fault
 from sevconf.model.iommu.sev import Buffer, Info, SevIommu
 from sevconf.model.iommu.sev_pool import SevPoolIommu
 from sevconf.model.parts import Parts
@@ -41,6 +41,7 @@ FAULTS = (
             ("DMA-01", "when Unmap returns, nothing that went through the mapping lies in plaintext"),
             ("DMA-04", "the tail of the last page holds no plaintext after Unmap"),
             ("EBS-08", _AT_EXIT),
+            ("EBS-30", AT_ANY_STEP),
             ("DRV-24", "what was typed, saved or received lies in no DMA buffer once its mapping has ended"),
         ),
         upstream="tianocore/edk2, OvmfPkg/IoMmuDxe/IoMmuBuffer.c, IoMmuReleaseReservedSharedMem and "

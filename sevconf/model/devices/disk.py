@@ -5,6 +5,8 @@ Its programming interface, and the three steps of a command, are in `sevconf.con
 fetched: a descriptor that turned into ciphertext behind its back is obeyed if it looks like one, as real devices do.
 """
 
+from enum import IntEnum
+
 from sevconf.contract.disk import (
     BLOCK,
     DESCRIPTOR_SIZE,
@@ -16,8 +18,8 @@ from sevconf.contract.disk import (
     Result,
 )
 from sevconf.model.bus import Bus
+from sevconf.model.devices.base import Device
 from sevconf.model.recorder import Recorder
-from sevconf.trace import DeviceRegister, DeviceState
 
 #: Blocks of the medium.
 CAPACITY = 2048
@@ -25,16 +27,16 @@ CAPACITY = 2048
 MAX_ENTRIES = 128
 
 
-class Disk:
+class Disk(Device):
     """The device; `step` lets it make one step of progress."""
 
     actor = "device:disk"
+    device_id = 0x0010
+    registers = REGISTER_WIDTH
 
     def __init__(self, recorder: Recorder, bus: Bus) -> None:
-        self._recorder = recorder
-        self._bus = bus
+        super().__init__(recorder, bus)
         self.medium = bytearray(CAPACITY * BLOCK)
-        self.running = False
         self._ring = 0
         self._entries = 1
         self._head = 0
@@ -43,58 +45,29 @@ class Disk:
 
     # Registers
 
-    def register_read(self, offset: int, width: int) -> int | None:
-        """Read a register; devices go on meanwhile."""
-        register = self._register(offset, width)
-        if register is None:
-            return None
-        self.step()
-        value = {
-            DiskRegister.CONTROL: int(self.running),
+    def _value(self, register: IntEnum) -> int:
+        return {
             DiskRegister.STATUS: int(self.running),
             DiskRegister.RING_BASE: self._ring,
             DiskRegister.RING_ENTRIES: self._entries,
             DiskRegister.CAPACITY: CAPACITY,
-        }[register]
-        self._record(register, value, write=False)
-        return value
+        }[DiskRegister(register)]
 
-    def register_write(self, offset: int, width: int, value: int) -> bool:
-        """Write a register; devices go on until it takes effect."""
-        register = self._register(offset, width)
-        if register is None:
-            return False
-        self.step()
-        self._record(register, value, write=True)
-        if register is DiskRegister.CONTROL:
-            self._control(run=bool(value & 1))
-        elif register is DiskRegister.RING_BASE and not self.running:
+    def _take(self, register: IntEnum, value: int) -> None:
+        if register is DiskRegister.RING_BASE and not self.running:
             self._ring = value
         elif register is DiskRegister.RING_ENTRIES and not self.running:
             self._entries = min(max(value, 1), MAX_ENTRIES)
-        return True
 
-    def _register(self, offset: int, width: int) -> DiskRegister | None:
-        register = next((r for r in DiskRegister if r == offset), None)
-        return register if register is not None and REGISTER_WIDTH[register] == width else None
-
-    def _record(self, register: DiskRegister, value: int, *, write: bool) -> None:
-        self._recorder.record(DeviceRegister, device=self.actor, register=register.name, value=value, write=write)
-
-    def _control(self, *, run: bool) -> None:
-        if run and not self.running:
+    def _restart(self) -> None:
+        if self.running:
             self._head = 0
-        if run != self.running:
-            self.running = run
-            self._fetched = self._result = None
-            self._recorder.record(DeviceState, by=self.actor, device=self.actor, running=run)
+        self._fetched = self._result = None
 
     # Progress
 
-    def step(self) -> None:
+    def _progress(self) -> None:
         """Fetch the descriptor at the head, or move its data, or write its result."""
-        if not self.running:
-            return
         address = self._ring + self._head * DESCRIPTOR_SIZE
         if self._fetched is None:
             descriptor = Descriptor.unpack(self._bus.read(self.actor, address, DESCRIPTOR_SIZE))

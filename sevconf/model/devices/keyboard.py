@@ -5,6 +5,7 @@ Its programming interface is in `sevconf.contract.keyboard`.
 """
 
 from collections import deque
+from enum import IntEnum
 
 from sevconf.contract.keyboard import (
     DESCRIPTOR_SIZE,
@@ -15,23 +16,23 @@ from sevconf.contract.keyboard import (
     Owner,
 )
 from sevconf.model.bus import Bus
+from sevconf.model.devices.base import Device
 from sevconf.model.recorder import Recorder
-from sevconf.trace import DeviceRegister, DeviceState
 
 #: Descriptors that fit a schedule, at most.
 MAX_ENTRIES = 64
 
 
-class Keyboard:
+class Keyboard(Device):
     """The device; `step` lets it make one step of progress, `pressed` are the reports that it has yet to tell."""
 
     actor = "device:keyboard"
+    device_id = 0x000D
+    registers = REGISTER_WIDTH
 
     def __init__(self, recorder: Recorder, bus: Bus) -> None:
-        self._recorder = recorder
-        self._bus = bus
+        super().__init__(recorder, bus)
         self.pressed: deque[bytes] = deque()
-        self.running = False
         self._schedule = 0
         self._entries = 1
         self._head = 0
@@ -47,56 +48,27 @@ class Keyboard:
 
     # Registers
 
-    def register_read(self, offset: int, width: int) -> int | None:
-        """Read a register; devices go on meanwhile."""
-        register = self._register(offset, width)
-        if register is None:
-            return None
-        self.step()
-        value = {
-            KeyboardRegister.CONTROL: int(self.running),
+    def _value(self, register: IntEnum) -> int:
+        return {
             KeyboardRegister.STATUS: int(self.running),
             KeyboardRegister.SCHEDULE_BASE: self._schedule,
             KeyboardRegister.SCHEDULE_ENTRIES: self._entries,
-        }[register]
-        self._record(register, value, write=False)
-        return value
+        }[KeyboardRegister(register)]
 
-    def register_write(self, offset: int, width: int, value: int) -> bool:
-        """Write a register; devices go on until it takes effect."""
-        register = self._register(offset, width)
-        if register is None:
-            return False
-        self.step()
-        self._record(register, value, write=True)
-        if register is KeyboardRegister.CONTROL:
-            self._control(run=bool(value & 1))
-        elif register is KeyboardRegister.SCHEDULE_BASE and not self.running:
+    def _take(self, register: IntEnum, value: int) -> None:
+        if register is KeyboardRegister.SCHEDULE_BASE and not self.running:
             self._schedule = value
         elif register is KeyboardRegister.SCHEDULE_ENTRIES and not self.running:
             self._entries = min(max(value, 1), MAX_ENTRIES)
-        return True
 
-    def _register(self, offset: int, width: int) -> KeyboardRegister | None:
-        register = next((r for r in KeyboardRegister if r == offset), None)
-        return register if register is not None and REGISTER_WIDTH[register] == width else None
-
-    def _record(self, register: KeyboardRegister, value: int, *, write: bool) -> None:
-        self._recorder.record(DeviceRegister, device=self.actor, register=register.name, value=value, write=write)
-
-    def _control(self, *, run: bool) -> None:
-        if run != self.running:
-            self.running = run
-            self._head = 0
-            self._told = None
-            self._recorder.record(DeviceState, by=self.actor, device=self.actor, running=run)
+    def _restart(self) -> None:
+        self._head = 0
+        self._told = None
 
     # Progress
 
-    def step(self) -> None:
+    def _progress(self) -> None:
         """Poll the descriptor at the head, and tell a key if there is one; or give the descriptor back."""
-        if not self.running:
-            return
         address = self._schedule + self._head * DESCRIPTOR_SIZE
         if self._told is not None:
             self._bus.write(self.actor, address, bytes([Owner.DRIVER]))

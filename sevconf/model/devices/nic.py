@@ -6,27 +6,28 @@ that it listens to.
 """
 
 from collections import deque
+from enum import IntEnum
 
 from sevconf.contract.nic import DESCRIPTOR_SIZE, REGISTER_WIDTH, Descriptor, NicRegister, Owner
 from sevconf.model.bus import Bus
+from sevconf.model.devices.base import Device
 from sevconf.model.recorder import Recorder
-from sevconf.trace import DeviceRegister, DeviceState
 
 #: Descriptors that fit a ring, at most.
 MAX_ENTRIES = 64
 
 
-class Nic:
+class Nic(Device):
     """The device; `step` lets it make one step of progress in each direction."""
 
     actor = "device:nic"
+    device_id = 0x0001
+    registers = REGISTER_WIDTH
 
     def __init__(self, recorder: Recorder, bus: Bus) -> None:
-        self._recorder = recorder
-        self._bus = bus
+        super().__init__(recorder, bus)
         self.arrived: deque[bytes] = deque()
         self.sent: list[bytes] = []
-        self.running = False
         self._values = dict.fromkeys(NicRegister, 0)
         self._tx_head = 0
         self._rx_head = 0
@@ -43,58 +44,30 @@ class Nic:
 
     # Registers
 
-    def register_read(self, offset: int, width: int) -> int | None:
-        """Read a register; devices go on meanwhile."""
-        register = self._register(offset, width)
-        if register is None:
-            return None
-        self.step()
-        value = int(self.running) if register is NicRegister.STATUS else self._values[register]
-        self._record(register, value, write=False)
-        return value
+    def _value(self, register: IntEnum) -> int:
+        return int(self.running) if register is NicRegister.STATUS else self._values[NicRegister(register)]
 
-    def register_write(self, offset: int, width: int, value: int) -> bool:
-        """Write a register; devices go on until it takes effect."""
-        register = self._register(offset, width)
-        if register is None:
-            return False
-        self.step()
-        self._record(register, value, write=True)
-        if register in {NicRegister.CONTROL, NicRegister.BUS_MASTER}:
-            self._values[register] = value & 1
-            self._control(run=bool(self._values[NicRegister.CONTROL] and self._values[NicRegister.BUS_MASTER]))
-        elif register is NicRegister.TX_TAIL:
+    def _take(self, register: IntEnum, value: int) -> None:
+        if register is NicRegister.TX_TAIL:
             self._values[register] = value % self._entries(NicRegister.TX_ENTRIES)
         elif register is not NicRegister.STATUS and not self.running:
-            self._values[register] = value
-        return True
-
-    def _register(self, offset: int, width: int) -> NicRegister | None:
-        register = next((r for r in NicRegister if r == offset), None)
-        return register if register is not None and REGISTER_WIDTH[register] == width else None
-
-    def _record(self, register: NicRegister, value: int, *, write: bool) -> None:
-        self._recorder.record(DeviceRegister, device=self.actor, register=register.name, value=value, write=write)
+            self._values[NicRegister(register)] = value
 
     def _entries(self, register: NicRegister) -> int:
         return min(max(self._values[register], 1), MAX_ENTRIES)
 
-    def _control(self, *, run: bool) -> None:
-        if run != self.running:
-            self.running = run
-            self._tx_head = self._rx_head = self._values[NicRegister.TX_TAIL] = 0
-            self._sending = None
-            if run:
-                self.arrived.clear()
-            self._recorder.record(DeviceState, by=self.actor, device=self.actor, running=run)
+    def _restart(self) -> None:
+        self._tx_head = self._rx_head = self._values[NicRegister.TX_TAIL] = 0
+        self._sending = None
+        if self.running:
+            self.arrived.clear()
 
     # Progress
 
-    def step(self) -> None:
+    def _progress(self) -> None:
         """Get on with the frame that is to be sent, and take the one that has arrived."""
-        if self.running:
-            self._send()
-            self._receive()
+        self._send()
+        self._receive()
 
     def _send(self) -> None:
         if self._tx_head == self._values[NicRegister.TX_TAIL]:

@@ -33,10 +33,12 @@ from sevconf.contract.driver import (
 from sevconf.vocabulary import (
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
     AllocateType,
+    AttributeOperation,
     DmaOperation,
     EfiStatus,
     Gva,
     MemoryType,
+    PciAttribute,
     Tpl,
     pages_for,
 )
@@ -82,7 +84,10 @@ class DiskDriver:
         return EfiStatus.SUCCESS if blocks else EfiStatus.UNSUPPORTED
 
     def start(self) -> EfiStatus:
-        """Set the ring up, register for ExitBootServices, run."""
+        """Become bus master, set the ring up, register for ExitBootServices, run."""
+        status, _ = self.pci_io.attributes(AttributeOperation.ENABLE, PciAttribute.BUS_MASTER)
+        if status.is_error:
+            return status
         status, self.ring = self._take_ring()
         if status.is_error:
             return status

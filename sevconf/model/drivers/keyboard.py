@@ -31,10 +31,12 @@ from sevconf.vocabulary import (
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
     PAGE_SIZE,
     AllocateType,
+    AttributeOperation,
     DmaOperation,
     EfiStatus,
     Gva,
     MemoryType,
+    PciAttribute,
     Tpl,
 )
 
@@ -68,7 +70,10 @@ class KeyboardDriver:
         return self.pci_io.mem_read(KeyboardRegister.STATUS, REGISTER_WIDTH[KeyboardRegister.STATUS])[0]
 
     def start(self) -> EfiStatus:
-        """Set the schedule up, register for ExitBootServices, run."""
+        """Become bus master, set the schedule up, register for ExitBootServices, run."""
+        status, _ = self.pci_io.attributes(AttributeOperation.ENABLE, PciAttribute.BUS_MASTER)
+        if status.is_error:
+            return status
         status, self.buffer = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, 1)
         if status.is_error:
             return status

@@ -1,8 +1,9 @@
 """
 The reference driver of the network card: conforming, small, and made to be spoiled one step at a time.
 
-Rings and receive buffers are one common buffer. A frame that is sent is mapped until it is on the wire. The bus-master
-bit is set once and stays set: a halted card does no DMA, whatever that bit says.
+Rings and receive buffers are one common buffer, wherever in memory: the card is a bus master of 64 bits. A frame that
+is sent is mapped until it is on the wire. The bus-master bit is set once and stays set: a halted card does no DMA,
+whatever that bit says.
 
 Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL, 24.1 EFI_SIMPLE_NETWORK_PROTOCOL; `sevconf.contract.nic`.
 """
@@ -24,10 +25,12 @@ from sevconf.vocabulary import (
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
     PAGE_SIZE,
     AllocateType,
+    AttributeOperation,
     DmaOperation,
     EfiStatus,
     Gva,
     MemoryType,
+    PciAttribute,
     Tpl,
     pages_for,
 )
@@ -50,6 +53,8 @@ class NetworkDriver:
     role: ClassVar[Role] = "driver"
     kind: ClassVar[DeviceKind] = "network"
     handler_tpl = Tpl.CALLBACK
+    #: What it enables of the card.
+    attributes = PciAttribute.BUS_MASTER | PciAttribute.DUAL_ADDRESS_CYCLE
 
     def __init__(self, boot_services: BootServices, pci_io: PciIo, memory: GuestMemory) -> None:
         self.boot_services = boot_services
@@ -68,7 +73,10 @@ class NetworkDriver:
         return self.pci_io.mem_read(NicRegister.STATUS, REGISTER_WIDTH[NicRegister.STATUS])[0]
 
     def start(self) -> EfiStatus:
-        """Set the rings up, register for ExitBootServices, run."""
+        """Become bus master of 64 bits, set the rings up, register for ExitBootServices, run."""
+        status, _ = self.pci_io.attributes(AttributeOperation.ENABLE, self.attributes)
+        if status.is_error:
+            return status
         status, self.buffer = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, PAGES)
         if status.is_error:
             return status
@@ -114,7 +122,6 @@ class NetworkDriver:
         self._write(NicRegister.TX_ENTRIES, ENTRIES)
         self._write(NicRegister.RX_BASE, self.device_address + RECEIVE_RING)
         self._write(NicRegister.RX_ENTRIES, ENTRIES)
-        self._write(NicRegister.BUS_MASTER, 1)
         self._write(NicRegister.CONTROL, 1)
 
     # Frames

@@ -1,11 +1,22 @@
-"""What every IOMMU driver of the model offers, and the ledger of live mappings that gives them names in the trace."""
+"""
+What every IOMMU driver of the model offers, and the ledger of live mappings that gives them names in the trace.
 
+The protocol's six operations are PciIo's three, each with or without `wide`: for a bus master that addresses 64 bits,
+or for one whose addresses end at 4 GiB.
+
+Spec: EDK II `MdeModulePkg/Include/Protocol/IoMmu.h`, EDKII_IOMMU_OPERATION and
+EDKII_IOMMU_ATTRIBUTE_DUAL_ADDRESS_CYCLE.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 from sevconf.contract.driver import Mapped, MappingToken
+from sevconf.model.boot_services import Core
 from sevconf.model.recorder import Recorder
 from sevconf.trace import MappingEnded, MappingMade
-from sevconf.vocabulary import DmaOperation, EfiStatus, Gpa, Gva, IommuAccess, MemoryType
+from sevconf.vocabulary import FOUR_GIB, AllocateType, DmaOperation, EfiStatus, Gpa, Gva, IommuAccess, MemoryType
 
 
 class Iommu(Protocol):
@@ -20,8 +31,8 @@ class Iommu(Protocol):
         """Run the driver's entry point."""
         ...
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
-        """Return pages fit to be mapped as a common buffer."""
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
+        """Return pages fit to be mapped as a common buffer; unless `wide` they lie below 4 GiB."""
         ...
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:
@@ -50,6 +61,18 @@ class GrantingIommu(Iommu, Protocol):
         ...
 
 
+def allocate(core: Core, memory_type: MemoryType, pages: int, *, wide: bool) -> tuple[EfiStatus, Gva]:
+    """Allocate pages that a bus master can address: anywhere (`wide`), or below 4 GiB."""
+    if wide:
+        return core.allocate_pages(AllocateType.ANY_PAGES, memory_type, pages)
+    return core.allocate_pages(AllocateType.MAX_ADDRESS, memory_type, pages, FOUR_GIB - 1)
+
+
+def is_reachable(host: int, length: int, *, wide: bool) -> bool:
+    """Tell whether a bus master can address all of a buffer."""
+    return wide or host + length <= FOUR_GIB
+
+
 class MappingLedger:
     """Names of mappings by their tokens; a token that is used again names its newest mapping."""
 
@@ -58,9 +81,20 @@ class MappingLedger:
         self._names: dict[MappingToken, str] = {}
         self._live: set[str] = set()
         self._made = 0
+        self._askers: list[tuple[str, str]] = []
 
-    def made(self, mapped: Mapped, owner: str, bus_master: str, operation: DmaOperation, host: Gva) -> None:
+    @contextmanager
+    def asked_by(self, owner: str, bus_master: str) -> Iterator[None]:
+        """Let mappings that are made be those of an owner, for a bus master."""
+        self._askers.append((owner, bus_master))
+        try:
+            yield
+        finally:
+            self._askers.pop()
+
+    def made(self, mapped: Mapped, operation: DmaOperation, host: Gva) -> None:
         """Record a live mapping under a new name."""
+        owner, bus_master = self._askers[-1]
         self._made += 1
         name = f"M{self._made}"
         self._names[mapped.mapping] = name

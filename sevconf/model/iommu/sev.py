@@ -9,7 +9,10 @@ that are left, newest first, without allocating or freeing.
 Spec: the mechanism of EDK II edk2-stable202211, `OvmfPkg/IoMmuDxe`. Here buffers
 are zeroed before they are opened, whole pages are rewritten, and tokens and buffers are looked up.
 
-Left out: memory above 4 GiB, so that an operation and its 64-bit twin are served alike; SetAttribute.
+What a bus master of 32 bits reaches lies below 4 GiB: its bounce pages, and its common buffers, which Map refuses
+elsewhere.
+
+Left out: SetAttribute.
 """
 
 from collections import Counter
@@ -19,7 +22,7 @@ from enum import Enum
 from sevconf.contract.driver import EventHandle, Mapped, MappingToken
 from sevconf.model.boot_services import Core
 from sevconf.model.guest import Guest
-from sevconf.model.iommu.base import MappingLedger
+from sevconf.model.iommu.base import MappingLedger, allocate, is_reachable
 from sevconf.vocabulary import (
     EVT_NOTIFY_SIGNAL,
     EVT_SIGNAL_EXIT_BOOT_SERVICES,
@@ -151,14 +154,14 @@ class SevIommu:
 
     # Common buffers
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
         """Return zeroed private pages, with a stash of as many."""
         if memory_type not in {MemoryType.BOOT_SERVICES_DATA, MemoryType.RUNTIME_SERVICES_DATA} or pages <= 0:
             return EfiStatus.INVALID_PARAMETER, Gva(0)
         status, stash = self.core.allocate_pages(AllocateType.ANY_PAGES, memory_type, pages)
         if status.is_error:
             return status, Gva(0)
-        status, host = self.core.allocate_pages(AllocateType.ANY_PAGES, memory_type, pages)
+        status, host = self._allocate(memory_type, pages, wide=wide)
         if status.is_error:
             self.core.free_pages(stash, pages)
             return status, Gva(0)
@@ -195,16 +198,17 @@ class SevIommu:
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Open a common buffer in place, or bounce pages for Read and Write."""
-        del wide  # all RAM lies below 4 GiB
         if length <= 0:
             return _refused(EfiStatus.INVALID_PARAMETER)
         if self.is_closed():
             return _refused(EfiStatus.OUT_OF_RESOURCES)
         if operation is DmaOperation.COMMON_BUFFER:
-            return self._map_common(host, length)
-        return self._map_bounced(operation, host, length)
+            return self._map_common(host, length, wide=wide)
+        return self._map_bounced(operation, host, length, wide=wide)
 
-    def _map_common(self, host: Gva, length: int) -> Mapped:
+    def _map_common(self, host: Gva, length: int, *, wide: bool) -> Mapped:
+        if not is_reachable(host, length, wide=wide):
+            return _refused(EfiStatus.UNSUPPORTED)
         buffer = self._buffer_around(host, length)
         if buffer is None:
             return _refused(EfiStatus.INVALID_PARAMETER)
@@ -218,12 +222,12 @@ class SevIommu:
         self.live[token] = info
         return Mapped(EfiStatus.SUCCESS, length, int(host), token)
 
-    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         status, token = self._take_token()
         if status.is_error:
             return _refused(status)
         pages = pages_for(length)
-        status, bounce = self.core.allocate_pages(AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, pages)
+        status, bounce = self._allocate(MemoryType.BOOT_SERVICES_DATA, pages, wide=wide)
         if status.is_error:
             self._give_token(token)
             return _refused(status)
@@ -307,6 +311,9 @@ class SevIommu:
         self._clean(start, pages)
 
     # Small acts
+
+    def _allocate(self, memory_type: MemoryType, pages: int, *, wide: bool) -> tuple[EfiStatus, Gva]:
+        return allocate(self.core, memory_type, pages, wide=wide)
 
     def _clean(self, start: Gva, pages: int) -> None:
         self.guest.write(start, bytes(pages * PAGE_SIZE))

@@ -2,9 +2,10 @@
 The IOMMU driver of an SEV guest with a pool of pages that are shared all boot, so that most mappings change no C-bit.
 
 A mapping takes the smallest slot that holds it; where none is free, or none is large enough, the way of `sev` is taken.
-A common buffer is a slot from AllocateBuffer to FreeBuffer. Since a slot's C-bit stays clear, whatever lies in it is
-plaintext: it is zeroed, while it is shared, when its mapping ends and when its buffer is freed. At ExitBootServices the
-pool is released behind all mappings: its C-bit is set, and then every page of it rewritten.
+The pool lies below 4 GiB, so its slots are for every bus master. A common buffer is a slot from AllocateBuffer to
+FreeBuffer. Since a slot's C-bit stays clear, whatever lies in it is plaintext: it is zeroed, while it is shared, when
+its mapping ends and when its buffer is freed. At ExitBootServices the pool is released behind all mappings: its C-bit
+is set, and then every page of it rewritten.
 
 Spec: the mechanism of EDK II `OvmfPkg/IoMmuDxe/IoMmuBuffer.c` since edk2-stable202302. That code zeroes bounces only,
 and sets C-bits at the end without a rewrite; this one does more in both places.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from sevconf.contract.driver import Mapped, MappingToken
 from sevconf.model.iommu.sev import Buffer, Info, SevIommu
-from sevconf.vocabulary import PAGE_SIZE, AllocateType, CBit, DmaOperation, EfiStatus, Gva, MemoryType, pages_for
+from sevconf.vocabulary import PAGE_SIZE, CBit, DmaOperation, EfiStatus, Gva, MemoryType, pages_for
 
 #: How many slots the pool has of how many pages, smallest first.
 SLOTS = ((4, 1), (8, 8), (2, 32))
@@ -41,9 +42,7 @@ class SevPoolIommu(SevIommu):
         self.free_slots: list[Slot] = []
         self.used_slots: dict[Gva, Slot] = {}
         self.pool_pages = sum(count * pages for count, pages in SLOTS)
-        status, self.pool = self.core.allocate_pages(
-            AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, self.pool_pages
-        )
+        status, self.pool = self._allocate(MemoryType.BOOT_SERVICES_DATA, self.pool_pages, wide=False)
         if status.is_error:
             self.pool_pages = 0
             return
@@ -85,11 +84,11 @@ class SevPoolIommu(SevIommu):
 
     # Common buffers
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
         """Return a slot, which is zero; memory that outlives boot services does not come from the pool."""
         slot = self._take_slot(pages) if memory_type is MemoryType.BOOT_SERVICES_DATA and pages > 0 else None
         if slot is None:
-            return super().allocate_buffer(memory_type, pages)
+            return super().allocate_buffer(memory_type, pages, wide=wide)
         status, token = self._take_token()
         if status.is_error:
             self._give_slot(slot.start)
@@ -128,10 +127,10 @@ class SevPoolIommu(SevIommu):
 
     # Bounces
 
-    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int) -> Mapped:
+    def _map_bounced(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         slot = self._take_slot(pages_for(length))
         if slot is None:
-            return super()._map_bounced(operation, host, length)
+            return super()._map_bounced(operation, host, length, wide=wide)
         status, token = self._take_token()
         if status.is_error:
             self._give_slot(slot.start)

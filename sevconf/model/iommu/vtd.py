@@ -3,7 +3,11 @@ The driver of a VT-d unit: nothing passes but what SetAttribute granted, page by
 
 Map promises, SetAttribute grants: PciIo asks for the access of the operation behind Map, and for none before Unmap. The
 DeviceAddress is the physical address; Read and Write of what does not fill whole pages go through bounce pages, so that
-no grant reaches bytes of somebody else. Reserved ranges, which the platform names for a device, are open to it always.
+no grant reaches bytes of somebody else, and so do those of what lies above 4 GiB for a bus master of 32 bits. Reserved
+ranges, which the platform names for a device, are open to it always.
+
+The driver is there before its tables can be: until the platform has told of its units, AllocateBuffer, Map and
+SetAttribute return EFI_NOT_READY and every DMA passes.
 
 What becomes of it at ExitBootServices is a policy.
 
@@ -16,7 +20,7 @@ What becomes of it at ExitBootServices is a policy.
 
 Spec: EDK II `edk2-platforms`, `Silicon/Intel/IntelSiliconPkg/Feature/VTd/IntelVTdDxe` (BmDma.c, DmaProtection.c,
 IntelVTdDxe.c), PcdVTdPolicyPropertyMask; `MdeModulePkg/Include/Protocol/IoMmu.h`. There `keep` revokes none.
-Left out: operations above 4 GiB, requests recorded before the DMAR table is there, invalidation.
+Left out: invalidation; requests that are noted before the DMAR table is there, as that driver did until 12e102a48b.
 """
 
 from dataclasses import dataclass
@@ -26,7 +30,7 @@ from sevconf.contract.driver import EventHandle, Mapped, MappingToken
 from sevconf.errors import CannotStart
 from sevconf.model.boot_services import Core
 from sevconf.model.guest import Guest
-from sevconf.model.iommu.base import MappingLedger
+from sevconf.model.iommu.base import MappingLedger, allocate, is_reachable
 from sevconf.model.iommu.vtd_tables import TranslationTables
 from sevconf.model.iommu.vtd_unit import VtdUnit
 from sevconf.vocabulary import (
@@ -119,6 +123,10 @@ class VtdIommu:
         #: Common buffers by their address: pages and type.
         self.buffers: dict[Gva, tuple[int, MemoryType]] = {}
         self._deferred = EventHandle(0)
+        #: Whether the tables are installed.
+        self.ready = False
+        #: Whether there is no page left for another table.
+        self.out_of_tables = False
 
     @property
     def actor(self) -> str:
@@ -126,7 +134,12 @@ class VtdIommu:
         return f"iommu-driver:{self.name}"
 
     def start(self) -> None:
-        """Build tables with the reserved ranges, translate by them, and register for ExitBootServices."""
+        """Register for ExitBootServices; nothing is served until `set_up`."""
+        _, self._deferred = self.core.create_event(EVT_NOTIFY_SIGNAL, self.deferred_tpl, self.tear_down)
+        self.core.create_event(EVT_SIGNAL_EXIT_BOOT_SERVICES, self.handler_tpl, self.on_exit)
+
+    def set_up(self) -> None:
+        """Build tables with the reserved ranges, and translate by them."""
         self.tables = self.tables_class(self.guest, self._new_table)
         for range_ in self.reserved:
             source = self.unit.source_of(range_.device)
@@ -134,8 +147,7 @@ class VtdIommu:
                 self.tables.set_access(source, range_.start + page * PAGE_SIZE, IommuAccess.READ | IommuAccess.WRITE)
         self.unit.load_root(self.tables.root)
         self._protect()
-        _, self._deferred = self.core.create_event(EVT_NOTIFY_SIGNAL, self.deferred_tpl, self.tear_down)
-        self.core.create_event(EVT_SIGNAL_EXIT_BOOT_SERVICES, self.handler_tpl, self.on_exit)
+        self.ready = True
 
     def _protect(self) -> None:
         self.unit.enable()
@@ -170,11 +182,13 @@ class VtdIommu:
 
     # Common buffers
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
         """Return pages."""
         if memory_type not in {MemoryType.BOOT_SERVICES_DATA, MemoryType.RUNTIME_SERVICES_DATA} or pages <= 0:
             return EfiStatus.INVALID_PARAMETER, Gva(0)
-        status, host = self.core.allocate_pages(AllocateType.ANY_PAGES, memory_type, pages)
+        if not self.ready:
+            return EfiStatus.NOT_READY, Gva(0)
+        status, host = allocate(self.core, memory_type, pages, wide=wide)
         if not status.is_error:
             self.buffers[host] = pages, memory_type
         return status, host
@@ -192,15 +206,20 @@ class VtdIommu:
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Answer with the physical address, or that of bounce pages; nothing is granted by that."""
-        del wide  # all RAM lies below 4 GiB
         if length <= 0:
             return Mapped(EfiStatus.INVALID_PARAMETER, 0, 0, MappingToken(0))
+        if not self.ready:
+            return Mapped(EfiStatus.NOT_READY, 0, 0, MappingToken(0))
+        reachable = self._reaches(host, length, wide=wide)
+        if operation is DmaOperation.COMMON_BUFFER and not reachable:
+            return Mapped(EfiStatus.UNSUPPORTED, 0, 0, MappingToken(0))
         status, record = self.core.allocate_pool(MemoryType.BOOT_SERVICES_DATA, INFO_SIZE)
         if status.is_error:
             return Mapped(status, 0, 0, MappingToken(0))
         device = Gva(host)
-        if operation is not DmaOperation.COMMON_BUFFER and (host % PAGE_SIZE or length % PAGE_SIZE):
-            status, device = self._take_bounce(operation, host, length)
+        whole = host % PAGE_SIZE == 0 and length % PAGE_SIZE == 0
+        if operation is not DmaOperation.COMMON_BUFFER and not (whole and reachable):
+            status, device = self._take_bounce(operation, host, length, wide=wide)
             if status.is_error:
                 self.core.free_pool(record)
                 return Mapped(status, 0, 0, MappingToken(0))
@@ -208,9 +227,12 @@ class VtdIommu:
         self.live[info.token] = info
         return Mapped(EfiStatus.SUCCESS, length, info.device, info.token)
 
-    def _take_bounce(self, operation: DmaOperation, host: Gva, length: int) -> tuple[EfiStatus, Gva]:
+    def _reaches(self, host: Gva, length: int, *, wide: bool) -> bool:
+        return is_reachable(host, length, wide=wide)
+
+    def _take_bounce(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool) -> tuple[EfiStatus, Gva]:
         pages = pages_for(length)
-        status, bounce = self.core.allocate_pages(AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, pages)
+        status, bounce = allocate(self.core, MemoryType.BOOT_SERVICES_DATA, pages, wide=wide)
         if not status.is_error:
             data = self.guest.read(host, length) if operation is DmaOperation.READ else b""
             self.guest.write(bounce, data.ljust(pages * PAGE_SIZE, b"\0"))
@@ -244,6 +266,8 @@ class VtdIommu:
         info = self.live.get(mapping)
         if info is None:
             return EfiStatus.INVALID_PARAMETER
+        if access and self.out_of_tables:
+            return EfiStatus.OUT_OF_RESOURCES
         self._grant(device, info, access)
         return EfiStatus.SUCCESS
 

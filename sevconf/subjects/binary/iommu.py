@@ -15,7 +15,7 @@ from sevconf.subjects.binary.abi.protocols import IOMMU
 from sevconf.subjects.binary.firmware.system import Firmware, Judge, Options, status_of
 from sevconf.subjects.binary.images.image import Image
 from sevconf.subjects.binary.origin import Package
-from sevconf.vocabulary import PROTOCOL_NAMES, AllocateType, DmaOperation, EfiStatus, Gva, MemoryType
+from sevconf.vocabulary import PROTOCOL_NAMES, AllocateType, DmaOperation, EfiStatus, Gva, MemoryType, PciAttribute
 
 #: EDKII_IOMMU_OPERATION; the 64-bit twin of each comes three behind it.
 _OPERATIONS = {DmaOperation.READ: 0, DmaOperation.WRITE: 1, DmaOperation.COMMON_BUFFER: 2}
@@ -69,9 +69,10 @@ class BinaryIommu:
             self._broken(f"returns {status:#x} from {member}, which is no status of UEFI that fits")
         return known, tuple(outputs)
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
-        """AllocateBuffer."""
-        status, (host,) = self._ask("AllocateBuffer", AllocateType.ANY_PAGES, memory_type, pages, 0, 0)
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
+        """AllocateBuffer, for a bus master that may reach beyond 4 GiB if `wide`."""
+        attributes = PciAttribute.DUAL_ADDRESS_CYCLE if wide else 0
+        status, (host,) = self._ask("AllocateBuffer", AllocateType.ANY_PAGES, memory_type, pages, 0, attributes)
         return status, Gva(0 if status.is_error else host)
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:

@@ -14,8 +14,18 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from sevconf.contract import BootServices, GuestMemory, IommuDriver, MemEncrypt, OsLoader, PciIo, QueueingBlockDriver
-from sevconf.model.machine import ReferenceMachine
+from sevconf.contract import (
+    BootServices,
+    DeviceBus,
+    DeviceModel,
+    GuestMemory,
+    IommuDriver,
+    MemEncrypt,
+    OsLoader,
+    PciIo,
+    QueueingBlockDriver,
+)
+from sevconf.model.machine import ADDRESS_SPACE, ReferenceMachine
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.guarded import methods
 from sevconf.subjects.python.job import MUTE, READY, Job
@@ -39,8 +49,8 @@ def main(descriptor: int) -> None:
     # What a dead worker leaves behind becomes this process's child, even from another process group.
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _warm_up()
+    gc.collect()  # or the machine that it used would count as address space that every worker starts with
     forker = Forker(control)
-    gc.collect()
     gc.freeze()
     with suppress(ConnectionError):
         control.send(READY)
@@ -56,7 +66,17 @@ def _warm_up() -> None:
     facets.driver.write(0, bytes(512))
     facets.driver.read(0, 1)
     facets.loader.boot()
-    for protocol in (BootServices, PciIo, GuestMemory, MemEncrypt, QueueingBlockDriver, IommuDriver, OsLoader):
+    for protocol in (
+        BootServices,
+        PciIo,
+        GuestMemory,
+        MemEncrypt,
+        QueueingBlockDriver,
+        IommuDriver,
+        OsLoader,
+        DeviceBus,
+        DeviceModel,
+    ):
         methods(protocol)
 
 
@@ -66,7 +86,7 @@ class Forker:
     def __init__(self, control: socket.socket) -> None:
         self.workers: set[int] = set()
         self._control = control
-        self._birth = Birth(os.getpid(), address_space(), Fingerprint())
+        self._birth = Birth(os.getpid(), address_space() + ADDRESS_SPACE, Fingerprint())
 
     def serve(self) -> None:
         """Answer orders."""

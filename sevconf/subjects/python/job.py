@@ -13,14 +13,20 @@ READY = b"ready"
 MUTE = 75
 #: The facet of the last request: it asks whether the suite's code in the worker is still what it was.
 FAREWELL = "farewell"
-#: Facets whose acts may let foreign code run; the others act on the machine alone.
-FOREIGN_FACETS = frozenset({"core", "dma", "driver", "keyboard", "network", "loader", "setup", FAREWELL})
+#: Facets whose acts may let foreign code run, drivers and devices; the others act on the machine alone.
+FOREIGN_FACETS = frozenset(
+    {"core", "dma", "driver", "keyboard", "network", "own_device", "host", "loader", "setup", FAREWELL}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """
     What a worker is for: a machine of that kind and seed, or (kind None) to tell what is known of its subject.
+
+    `iommu` is the binary IOMMU driver beneath it, if it is not the reference's. `device` is what a driver of kind
+    `device` is tried on, if not on what its class names: one of QEMU's (`qemu:MODEL[,option=value…]`), or a class that
+    models one (`FILE.py:CLASS`, `MODULE:CLASS`).
 
     `iommu` is the binary IOMMU driver beneath it, if it is not the reference's.
     """
@@ -30,6 +36,7 @@ class Job:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     iommu: BinaryOrigin | None = None
+    device: str = ""
 
     @property
     def binaries(self) -> tuple[BinaryOrigin, ...]:

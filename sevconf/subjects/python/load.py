@@ -19,13 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast, get_args
 
-from sevconf.contract import Driver, IommuDriver, OsLoader, QueueingBlockDriver
+from sevconf.contract import DeviceModel, Driver, IommuDriver, OsLoader, QueueingBlockDriver
 from sevconf.contract.driver import DeviceKind, Role
 from sevconf.errors import UsageError
 from sevconf.subjects.near import near
 from sevconf.subjects.python import words
 from sevconf.subjects.python.guarded import methods
 from sevconf.subjects.python.roles import KINDS
+from sevconf.subjects.qemu.models import is_qemu
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,9 @@ def _from_name(name: str) -> ModuleType:
         raise UsageError(f"there is no module {error.name}", hint=hint) from error
 
 
-def describe(origin: Origin) -> Description:
+def describe(origin: Origin, device: str = "") -> Description:
     """
-    Import the class and look whether it fits the contract.
+    Import the class and look whether it fits the contract; so must the class of its device, unless QEMU has it.
 
     Raises:
         UsageError: it does not, or its import raises.
@@ -163,6 +164,11 @@ def describe(origin: Origin) -> Description:
         _check_constant(found, "kind", get_args(DeviceKind))
         kind = cast("Any", found).kind
         protocol = KINDS[cast("DeviceKind", kind)].protocol
+    if device and kind != "device":
+        what = f"a driver of kind {kind!r}" if kind else f"of role {role!r}"
+        raise UsageError(f"expected a driver of kind 'device' with --device, and {found.__name__} is {what}")
+    if kind == "device" and not is_qemu(device):
+        _check_device(found, class_of(origin_of(device)) if device else getattr(found, "device", None))
     for method in methods(protocol):
         _check_method(found, method.name, tuple(method.signature.parameters))
     _check_call(found, found, "be built with", given)
@@ -173,6 +179,18 @@ def describe(origin: Origin) -> Description:
     package, version = _distribution(origin.module)
     file = getattr(sys.modules.get(found.__module__), "__file__", None) or origin.file
     return Description(file, kind, queueing, package, version, role)
+
+
+def _check_device(found: type, device: object) -> None:
+    """Look whether a driver's own device fits."""
+    if not isinstance(device, type):
+        raise UsageError(
+            f"expected the class of its device's model as device of {found.__name__}, not {words.value(device)}",
+            hint="sevconf/contract/device.py tells what a model offers",
+        )
+    for method in methods(DeviceModel):
+        _check_method(device, method.name, tuple(method.signature.parameters))
+    _check_call(device, device, "be built with", ("bus",))
 
 
 def _check_constant(found: type, name: str, known: tuple[str, ...]) -> None:

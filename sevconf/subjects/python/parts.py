@@ -12,7 +12,8 @@ from sevconf.subjects.binary.origin import BinaryOrigin, ModelOrigin
 from sevconf.subjects.python import vendors
 from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.job import Job
-from sevconf.subjects.python.load import class_of, describe
+from sevconf.subjects.python.load import class_of, describe, origin_of
+from sevconf.subjects.qemu.models import is_qemu
 
 if TYPE_CHECKING:
     from sevconf.model.boot_services import Core
@@ -37,7 +38,9 @@ def parts(job: Job, border: Border) -> Parts:
         case ModelOrigin():
             found = _model(job.origin.name)
         case _:
-            found = vendors.parts(border.out(class_of, job.origin), job.origin, border)
+            vendor = border.out(class_of, job.origin)
+            model = border.out(class_of, origin_of(job.device)) if job.device and not is_qemu(job.device) else None
+            found = vendors.parts(vendor, job.origin, border, model)
     return found if job.iommu is None else replace(found, iommu=_binary_iommu(job.iommu, border))
 
 
@@ -59,7 +62,7 @@ def description(job: Job, border: Border) -> Any:
         case ModelOrigin():
             return None
         case _:
-            return describe(job.origin)
+            return describe(job.origin, job.device)
 
 
 def _model(name: str) -> Parts:

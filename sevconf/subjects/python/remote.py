@@ -19,6 +19,7 @@ from sevconf.contract.machine import (
     KeyboardFacet,
     LoaderFacet,
     NetworkFacet,
+    OwnDeviceFacet,
     SetupFacet,
 )
 from sevconf.errors import ForeignFailure, LostContact, TimedOut, Unsupported
@@ -299,6 +300,11 @@ class RemoteMachine:
     def network(self) -> NetworkFacet:
         """The network card, with a foreign driver if that is its kind."""
         return cast("NetworkFacet", self._facet("network"))
+
+    @cached_property
+    def own_device(self) -> OwnDeviceFacet:
+        """A foreign driver's own device, if that is its kind."""
+        return cast("OwnDeviceFacet", self._facet("own_device"))
 
     @cached_property
     def loader(self) -> LoaderFacet:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sevconf.contract import BlockDriver, Capability, KeyboardDriver, NetworkDriver
+from sevconf.contract import BlockDriver, Capability, KeyboardDriver, NetworkDriver, OwnDeviceDriver
 from sevconf.contract.driver import DeviceKind
 
 
@@ -24,6 +24,7 @@ class DriverKind:
 KINDS: dict[DeviceKind, DriverKind] = {
     "block": DriverKind(BlockDriver, "driver", frozenset({Capability.BLOCK_DRIVER, Capability.WRITE_IN_FLIGHT})),
     "network": DriverKind(NetworkDriver, "network_driver", frozenset({Capability.NETWORK_DRIVER})),
+    "device": DriverKind(OwnDeviceDriver, "own_driver", frozenset({Capability.DEVICE_DRIVER})),
     "keyboard": DriverKind(KeyboardDriver, "keyboard_driver", frozenset({Capability.KEYBOARD_DRIVER})),
 }
 

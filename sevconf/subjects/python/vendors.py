@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from sevconf.contract import (
     BootServices,
+    DeviceBus,
+    DeviceModel,
     Driver,
     GuestMemory,
     IommuDriver,
@@ -88,8 +90,9 @@ class VendorIommu:
         if status.is_error:
             raise ForeignFailure(self.actor, "start", f"returns {status}")
 
-    def allocate_buffer(self, memory_type: MemoryType, pages: int) -> tuple[EfiStatus, Gva]:
-        """Ask for a buffer."""
+    def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
+        """Ask for a buffer; a vendor's driver gives every bus master memory below 4 GiB."""
+        del wide
         return self._driver.allocate_buffer(memory_type, pages)
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:
@@ -97,7 +100,7 @@ class VendorIommu:
         return self._driver.free_buffer(pages, host)
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
-        """Ask for a mapping; a vendor's driver is told three operations, whatever the bus master addresses."""
+        """Ask for a mapping; a vendor's driver is told three operations, as if no device had 64 bits."""
         del wide
         return self._driver.map(operation, host, length)
 
@@ -109,8 +112,8 @@ class VendorIommu:
         return status
 
 
-def parts(vendor: type, origin: Origin, border: Border) -> Parts:
-    """Return the reference's parts with a vendor's class in its role."""
+def parts(vendor: type, origin: Origin, border: Border, model: type | None = None) -> Parts:
+    """Return the reference's parts with a vendor's class in its role; `model` models its device, if another does."""
 
     def made(protocol: type, *services: Any) -> Any:
         return judged(protocol, border.out(vendor, *services), border)
@@ -149,6 +152,10 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
                 raise BrokenContract(self.actor, "boot", f"returns {status}, and boot services are still there")
             return status
 
+    def device(bus: DeviceBus) -> DeviceModel:
+        handle = offered(DeviceBus, "bus", bus, border)
+        return cast("DeviceModel", judged(DeviceModel, border.out(model or cast("Any", vendor).device, handle), border))
+
     driver.__name__ = origin.class_name
     match origin.role:
         case "iommu-driver":
@@ -157,4 +164,6 @@ def parts(vendor: type, origin: Origin, border: Border) -> Parts:
             return Parts(loader=VendorLoader)
         case _:
             part: dict[str, Any] = {KINDS[cast("Any", vendor).kind].part: driver}
+            if cast("Any", vendor).kind == "device":
+                part["own_device"] = device
             return replace(Parts(), **part)

@@ -48,7 +48,11 @@ def act(facet: str, method: str, arguments: Mapping[str, object], party: str = P
             return f"send a frame of {len(frame)} bytes"
         case "network", "receive", _:
             return "receive a frame"
-        case "driver" | "keyboard" | "network", "start" | "stop", _:
+        case "own_device", "stimulate", _:
+            return "hear of what happens outside"
+        case "own_device", "work", _:
+            return method
+        case "driver" | "keyboard" | "network" | "own_device", "start" | "stop", _:
             return method
         case "loader", "boot", _:
             return "be there while the OS loader boots"

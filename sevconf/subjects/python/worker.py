@@ -23,11 +23,14 @@ from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
 from sevconf.subjects.python.job import FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
-from sevconf.subjects.python.foreign_iommu import ForeignIommuSetup
+from sevconf.subjects.python.own_levels import OwnLevelSetup
 from sevconf.subjects.python.parts import description, parts
+from sevconf.subjects.qemu.bench import Bench
+from sevconf.subjects.qemu.machine import QemuMachine
+from sevconf.subjects.qemu.models import is_qemu, order
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
-from sevconf.vocabulary import MachineKind
+from sevconf.vocabulary import MachineKind, Party
 
 _PR_SET_PDEATHSIG = 1
 
@@ -102,11 +105,12 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         sys.dont_write_bytecode = True
         random.seed(job.seed)
         os.register_at_fork(after_in_child=speaker.close)
+        bench = Bench([order(job.device)]) if job.kind and is_qemu(job.device) else None  # QEMU is under no limits
         job.limits.impose(birth.size)
         if job.kind is None:
             _tell(job, speaker, birth.fingerprint)
         else:
-            _serve(job, job.kind, speaker, birth.fingerprint)
+            _serve(job, job.kind, speaker, birth.fingerprint, bench)
     except BaseException as error:  # noqa: BLE001 -- the suite judges it; where it was told already, this comes second
         speaker.fail(LostContact(job.origin.name, f"the worker raised {words.exception(error)}"))
     finally:
@@ -125,11 +129,14 @@ def _tell(job: Job, speaker: Speaker, fingerprint: Fingerprint) -> None:
         speaker.fail(UsageError(f"{job.origin.name} cannot be looked at: {words.exception(error)}"))
 
 
-def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint) -> None:
+def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint, bench: Bench | None) -> None:
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     border.asked = "be imported"
-    facets = ReferenceFacets(ReferenceMachine(kind, job.seed, parts(job, border)))
-    facets.setup = ForeignIommuSetup(facets.reference)
+    made = parts(job, border)
+    machine = ReferenceMachine(kind, job.seed, made) if bench is None else QemuMachine(kind, job.seed, bench, made)
+    facets = ReferenceFacets(machine)
+    if job.iommu is not None or job.origin.culprit.startswith(Party.IOMMU_DRIVER.value):
+        facets.setup = OwnLevelSetup(facets.reference)
     border.trace = facets.trace
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))

@@ -136,7 +136,7 @@ def test_nothing_is_kept_when_memory_runs_out() -> None:
     assert iommu.map(DmaOperation.READ, host, 8).status is EfiStatus.OUT_OF_RESOURCES
     assert iommu.live == {}
     with pytest.raises(CannotStart, match="has no page for a translation table"):
-        iommu.start()
+        iommu.set_up()
 
 
 def test_open_turns_translation_off() -> None:
@@ -191,3 +191,31 @@ def test_an_os_that_knows_the_iommu_never_opens_it() -> None:
     assert all(state.translating for state in states)
     assert firmware is not None
     assert states[-1].root != firmware.root
+
+
+def test_nothing_is_served_before_the_tables() -> None:
+    """A driver that was started and not set up returns EFI_NOT_READY, and lets every DMA pass."""
+    machine = ReferenceMachine(MachineKind.VTD_KEEP, 0)
+    machine.vtd_waits = True
+    iommu = machine.iommu
+    assert isinstance(iommu, VtdIommu)
+    page = pages(machine)
+    assert iommu.map(DmaOperation.READ, page, PAGE_SIZE).status is EfiStatus.NOT_READY
+    assert iommu.allocate_buffer(DATA, 1)[0] is EfiStatus.NOT_READY
+    assert machine.bus.try_read(B, page, 8) is not None
+    iommu.set_up()
+    assert machine.bus.try_read(B, page, 8) is None
+    assert iommu.map(DmaOperation.READ, page, PAGE_SIZE).status is EfiStatus.SUCCESS
+
+
+def test_a_refused_grant_ends_the_mapping() -> None:
+    """PciIo returns the status of SetAttribute, and unmaps; taking access back goes on to work."""
+    machine, iommu = make()
+    pci_io = machine.pci_io(machine.disk)
+    page = pages(machine)
+    before = pci_io.map(DmaOperation.READ, page, PAGE_SIZE)
+    iommu.out_of_tables = True
+    assert pci_io.map(DmaOperation.WRITE, page, PAGE_SIZE).status is EfiStatus.OUT_OF_RESOURCES
+    assert list(iommu.live) == [before.mapping]
+    assert pci_io.unmap(before.mapping) is EfiStatus.SUCCESS
+    assert iommu.live == {}

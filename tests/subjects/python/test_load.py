@@ -22,7 +22,11 @@ UNFIT = [
         "expected 'driver' or 'iommu-driver' or 'os-loader' as role of Core, not 'core'",
         "judges a role of 'driv",
     ),
-    ("Tape", "expected 'block' or 'network' or 'keyboard' as kind of Tape, not 'tape'", "judges a kind of 'block' or"),
+    (
+        "Tape",
+        "expected 'block' or 'network' or 'keyboard' or 'device' as kind of Tape, not 'tape'",
+        "judges a kind of 'block' or",
+    ),
     ("Network", "Network has no method transmit(frame)", ""),
     ("Misspelled", "Misspelled has no method read_blocks(lba, count)", "did you mean read_block"),
     ("TooNarrow", "TooNarrow must offer write_blocks for the arguments (lba, data): too many positional", ""),
@@ -102,7 +106,7 @@ def test_what_a_target_says_of_itself(target: Make) -> None:
     assert made.parties == {Party.DRIVER}
     assert made.kinds == set(MachineKind)
     own_choices = {Capability.HANDLER_TPL, Capability.KEYBOARD_TRANSFERS}
-    other_devices = {Capability.KEYBOARD_DRIVER, Capability.NETWORK_DRIVER}
+    other_devices = {Capability.KEYBOARD_DRIVER, Capability.NETWORK_DRIVER, Capability.DEVICE_DRIVER}
     assert made.capabilities == frozenset(Capability) - own_choices - other_devices
     assert (made.identity.kind, len(made.identity.sha256), made.revision.value) == ("python", 64, "2.10")
     assert Capability.WRITE_IN_FLIGHT not in target("Plain").capabilities

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from sevconf.contract import Capability, Machine
-from sevconf.errors import ForeignFailure, UsageError
+from sevconf.errors import ForeignFailure, Unsupported, UsageError
 from sevconf.subjects.python.target import PythonTarget
 from sevconf.subjects.smoke import smoke
-from sevconf.trace import CBitChanged, MappingEnded, MappingMade
-from sevconf.vocabulary import CBit, DmaOperation, EfiStatus, Gva, MachineKind, Party
+from sevconf.trace import CBitChanged, EventCreated, MappingEnded, MappingMade
+from sevconf.vocabulary import CBit, DmaOperation, EfiStatus, Gva, MachineKind, Party, Tpl
 
 Make = Callable[..., PythonTarget]
 ROLES = Path(__file__).parent / "drivers" / "other_roles.py"
@@ -76,14 +76,14 @@ def test_a_loader_that_leaves(target: Make) -> None:
 
 
 def test_what_a_role_is_judged_as(target: Make) -> None:
-    """An IOMMU driver is judged on SEV machines, a loader on all; both choose their own levels."""
+    """An IOMMU driver is judged on SEV machines, at its own level; a loader on all, and it chooses no levels."""
     iommu, loader = target(f"{ROLES}:Direct"), target(f"{ROLES}:Loader")
     assert iommu.parties == {Party.IOMMU_DRIVER}
     assert loader.parties == {Party.OS_LOADER}
     assert iommu.kinds == {MachineKind.SEV}
     assert loader.kinds == set(MachineKind)
-    for made in (iommu, loader):
-        assert frozenset(Capability) - made.capabilities == {Capability.HANDLER_TPL, Capability.KEYBOARD_TRANSFERS}
+    assert iommu.capabilities == frozenset(Capability)
+    assert frozenset(Capability) - loader.capabilities == {Capability.HANDLER_TPL, Capability.KEYBOARD_TRANSFERS}
 
 
 def test_mappings_end_by_unmap_and_by_c_bits(target: Make) -> None:
@@ -109,3 +109,38 @@ def test_an_iommu_driver_must_be_built_from_what_it_is_given(target: Make, tmp_p
     (tmp_path / "wide.py").write_text(text)
     with pytest.raises(UsageError, match=r"Wide must be built with the arguments \(boot_services, memory, mem_encrypt"):
         target(f"{tmp_path}/wide.py:Wide")
+
+
+@pytest.mark.parametrize(
+    ("file", "own", "other"),
+    [
+        ("right_iommu_driver.py:RightIommuDriver", Tpl.CALLBACK, Tpl.NOTIFY),
+        ("tears_down_at_once.py:TearsDownAtOnce", Tpl.NOTIFY, Tpl.CALLBACK),
+    ],
+)
+def test_rows_of_an_iommu_drivers_own_level_run(target: Make, file: str, own: Tpl, other: Tpl) -> None:
+    """Its level is observed: a row about it goes on, one about another level is unsupported, and says why."""
+    machine = target(f"{EXAMPLES / file}").open(MachineKind.SEV, 1)
+    machine.setup.iommu_handler(own)
+    with pytest.raises(Unsupported, match=f"is queued at {own}, and this row is about {other}"):
+        machine.setup.iommu_handler(other)
+    machine.setup.driver_handler(Tpl.NOTIFY)
+    machine.driver.start()
+    handlers = {e.actor.partition(":")[0]: e.notify_tpl for e in machine.trace.of(EventCreated) if e.group is not None}
+    assert handlers == {"iommu-driver": own, "driver": Tpl.NOTIFY}
+    machine.close()
+
+
+def test_what_is_another_iommu_driver_is_refused(target: Make) -> None:
+    """A scenario cannot put another IOMMU driver into the place of the foreign one, or judge it without a handler."""
+    machine = target(f"{ROLES}:Direct").open(MachineKind.SEV, 1)
+    choices: tuple[Callable[[], None], ...] = (
+        lambda: machine.setup.iommu_handler(Tpl.CALLBACK),
+        machine.setup.opening_iommu,
+        lambda: machine.setup.iommu_variant("tracing"),
+        lambda: machine.setup.deferring_driver(tpl=Tpl.CALLBACK),
+    )
+    for choice in choices:
+        with pytest.raises(Unsupported):
+            choice()
+    machine.close()

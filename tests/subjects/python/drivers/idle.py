@@ -11,7 +11,16 @@ from sevconf.contract.disk import (
     Owner,
     Result,
 )
-from sevconf.vocabulary import AllocateType, DmaOperation, EfiStatus, Gva, MemoryType, pages_for
+from sevconf.vocabulary import (
+    AllocateType,
+    AttributeOperation,
+    DmaOperation,
+    EfiStatus,
+    Gva,
+    MemoryType,
+    PciAttribute,
+    pages_for,
+)
 
 _DATA = MemoryType.BOOT_SERVICES_DATA
 #: Pages for data, so that any transfer of the suite's fits.
@@ -38,7 +47,10 @@ class Idle:
         return EfiStatus.SUCCESS
 
     def start(self) -> EfiStatus:
-        """Take memory, and map the ring; the disk stays halted."""
+        """Become bus master, take memory, and map the ring; the disk stays halted."""
+        status, _ = self.pci_io.attributes(AttributeOperation.ENABLE, PciAttribute.BUS_MASTER)
+        if status.is_error:
+            return status
         status, self.data = self.boot_services.allocate_pages(AllocateType.ANY_PAGES, _DATA, PAGES)
         if status.is_error:
             return status
