@@ -182,6 +182,9 @@ class EncryptedRam:
         if write:
             self._flags[page] = _WRITTEN_PRIVATE if cbit is CBit.SET else _WRITTEN_RAW
 
+    def given_back(self) -> None:
+        """Hear that nobody has pages that were lent any more: DRAM is converted when somebody looks."""
+
     def cbit_changed(self, gpa: Gpa, size: int, cbit: CBit) -> None:
         """Hear that the leaf C-bit of a mapped range became this: RAM does nothing about it, a faulty one might."""
 

@@ -12,11 +12,13 @@ import numpy as np
 
 from sevconf.model.encrypted_ram import EncryptedRam
 from sevconf.subjects.qemu.process import Memory
-from sevconf.vocabulary import PAGE_SIZE, Gpa
+from sevconf.vocabulary import PAGE_SIZE, CBit, Gpa
 
 _BLOCK = 16
 #: Flag of a page that was written; without others only its raw form counts.
 _TOUCHED = 4
+#: Flag of a page whose private form somebody wrote who was lent it.
+_RAW_STALE = 1
 
 
 class SharedRam(EncryptedRam):
@@ -32,7 +34,9 @@ class SharedRam(EncryptedRam):
     def device_wrote(self, gpa: int) -> None:
         """Hear that a device wrote to the page there."""
         if self.holds(gpa, 1) and gpa < self.size:
-            self._page_flags[gpa // PAGE_SIZE] |= _TOUCHED
+            page = gpa // PAGE_SIZE
+            if not self._page_flags[page] & _RAW_STALE:
+                self._page_flags[page] = _TOUCHED
 
     def read_private(self, gpa: Gpa, length: int) -> bytes:
         """Decrypt what lies there now."""
@@ -53,8 +57,18 @@ class SharedRam(EncryptedRam):
         self._raw[start:end] = text[start - base : end - base]
         self._page_flags[first:behind] = _TOUCHED
 
+    def lend(self, gpa: Gpa, cbit: CBit, *, write: bool) -> None:
+        """Lend a page as it is now."""
+        self._distrust(gpa, 1)
+        super().lend(gpa, cbit, write=write)
+
+    def given_back(self) -> None:
+        """Let devices have what was written to pages that were lent."""
+        self._freshen_raw_pages(self._pages_with(_RAW_STALE))
+
     def _distrust(self, gpa: int, length: int) -> None:
-        """Let the private form of pages be made anew: a device may have written there."""
+        """Let the private form of pages be made anew, unless it was lent: a device may have written there."""
         if gpa < self.size:
+            self._freshen_raw(gpa // PAGE_SIZE, -(-(gpa + length) // PAGE_SIZE))
             pages = slice(gpa // PAGE_SIZE, -(-(gpa + length) // PAGE_SIZE))
             self._page_flags[pages] &= _TOUCHED

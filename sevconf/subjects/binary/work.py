@@ -1,0 +1,199 @@
+"""
+What a binary driver is asked to do, by the protocol that it produces: the smallest act in which data move.
+
+Spec: UEFI 2.10, 13.9 (BlockIo), 13.14 (AtaPassThru), 15.7 (ExtScsiPassThru), 17.1 (Usb2Hc), 24.1 (SimpleNetwork), 37.5
+(RNG), 12.9 (GraphicsOutput); ATA8-ACS, 7.16 (IDENTIFY DEVICE); SPC-4, 6.6 (INQUIRY); USB 2.0, 9.4.3 and 11.24.2.13.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+
+from sevconf.contract.disk import BLOCK
+from sevconf.subjects.binary.abi.devices import (
+    ATA_PASS_THRU,
+    BLOCK_IO,
+    GRAPHICS,
+    RANDOM,
+    SCSI_PASS_THRU,
+    SIMPLE_NETWORK,
+    USB2_HC,
+)
+from sevconf.subjects.binary.abi.protocols import Protocol
+from sevconf.subjects.binary.firmware.system import Firmware
+from sevconf.vocabulary import PAGE_SIZE, EfiStatus
+
+#: Bytes of the buffer that a driver's caller has.
+ROOM = 16 * PAGE_SIZE
+_SECOND = 10_000_000
+_LAST = 0xFFFF
+
+
+class Caller:
+    """Who uses a driver's protocol: with a buffer of its own, in its own memory."""
+
+    def __init__(self, firmware: Firmware, protocol: Protocol, interface: int) -> None:
+        self.protocol = protocol
+        self.interface = interface
+        self.memory = firmware.memory
+        self._firmware = firmware
+        self.buffer = firmware.memory.allocate(ROOM, PAGE_SIZE)
+        self._scraps = firmware.memory.allocate(PAGE_SIZE, PAGE_SIZE)
+        self._next = 0
+
+    def call(self, member: str, *values: int) -> tuple[int, ...]:
+        """Call a function; returns its status as a number, and what comes back."""
+        return self._firmware.use(self.protocol, self.interface, member, *values)
+
+    def status(self, member: str, *values: int) -> EfiStatus:
+        """Call a function; returns its status, EFI_DEVICE_ERROR for one that UEFI has not."""
+        number = self.call(member, *values)[0]
+        return EfiStatus(number) if number in EfiStatus.__members__.values() else EfiStatus.DEVICE_ERROR
+
+    def stall(self, microseconds: int) -> None:
+        """Wait."""
+        self._firmware.core.stall(microseconds)
+
+    def member(self, name: str) -> int:
+        """Read a datum of the interface."""
+        return self.memory.number(self.interface + self.protocol.offset(name))
+
+    def scrap(self, data: bytes) -> int:
+        """Put a parameter block somewhere until the next call."""
+        room = -(-len(data) // 64) * 64
+        if self._next + room > PAGE_SIZE:
+            self._next = 0
+        place = self._scraps + self._next
+        self._next += room
+        self.memory.write(place, data)
+        return place
+
+
+# Blocks
+
+
+def geometry(caller: Caller) -> tuple[int, int]:
+    """Return MediaId and block size of the medium (EFI_BLOCK_IO_MEDIA)."""
+    media = caller.member("Media")
+    return caller.memory.number(media, 4), caller.memory.number(media + 12, 4)
+
+
+def read_blocks(caller: Caller, lba: int, count: int) -> tuple[EfiStatus, bytes]:
+    """ReadBlocks, of blocks of 512 bytes."""
+    media, size = geometry(caller)
+    if size != BLOCK or count * BLOCK > ROOM:
+        return EfiStatus.BAD_BUFFER_SIZE, b""
+    status = caller.status("ReadBlocks", media, lba, count * BLOCK, caller.buffer)
+    return status, b"" if status.is_error else caller.memory.read(caller.buffer, count * BLOCK)
+
+
+def write_blocks(caller: Caller, lba: int, data: bytes) -> EfiStatus:
+    """WriteBlocks."""
+    media, size = geometry(caller)
+    if size != BLOCK or len(data) > ROOM:
+        return EfiStatus.BAD_BUFFER_SIZE
+    caller.memory.write(caller.buffer, data)
+    status = caller.status("WriteBlocks", media, lba, len(data), caller.buffer)
+    return status if status.is_error else caller.status("FlushBlocks")
+
+
+# Other work
+
+
+def _blocks(caller: Caller) -> EfiStatus:
+    pattern = bytes(range(256)) * 2
+    status = write_blocks(caller, 9, pattern)
+    if status.is_error:
+        return status
+    caller.memory.write(caller.buffer, bytes(BLOCK))
+    status, data = read_blocks(caller, 9, 1)
+    return EfiStatus.CRC_ERROR if not status.is_error and data != pattern else status
+
+
+def _identify(caller: Caller) -> EfiStatus:
+    """IDENTIFY DEVICE of the first disk of the first port that has one."""
+    status, port = caller.call("GetNextPort", _LAST)
+    if status:
+        return EfiStatus.NOT_FOUND
+    status, multiplier = caller.call("GetNextDevice", port, _LAST)
+    multiplier = _LAST if status else multiplier
+    command = caller.scrap(struct.pack("<BBBBBBBBBBBB12x", 0, 0xEC, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    answer = caller.scrap(bytes(32))
+    # Asb, Acb, Timeout, InDataBuffer, OutDataBuffer, InTransferLength, OutTransferLength, Protocol (PIO in), Length.
+    packet = struct.pack("<QQQQQIIBB6x", answer, command, 3 * _SECOND, caller.buffer, 0, BLOCK, 0, 4, 0x80 | 1 << 4 | 2)
+    caller.memory.write(caller.buffer, bytes(BLOCK))
+    status_ = caller.status("PassThru", port, multiplier, caller.scrap(packet), 0)
+    model = caller.memory.read(caller.buffer + 54, 40)
+    return EfiStatus.CRC_ERROR if not status_.is_error and not any(model) else status_
+
+
+def _inquiry(caller: Caller) -> EfiStatus:
+    """READ (10) of a block of target 0."""
+    target, cdb = caller.scrap(bytes(16)), caller.scrap(struct.pack(">BBIBHB6x", 0x28, 0, 0, 0, 1, 0))
+    sense = caller.scrap(bytes(64))
+    fields = (3 * _SECOND, caller.buffer, 0, sense, cdb, BLOCK, 0, 10, 0, 0, 0, 0)
+    packet = struct.pack("<QQQQQIIBBBBB3x", *fields[:8], fields[8], 0, 0, 64)
+    return caller.status("PassThru", target, 0, caller.scrap(packet), 0)
+
+
+def _usb(caller: Caller) -> EfiStatus:
+    """Reset the port that has something, ask its device for its descriptor, and poll its endpoint from then on."""
+    status, _speed, ports, _wide = caller.call("GetCapability")
+    caller.call("SetState", 1)
+    for port in range(ports):
+        status, found = caller.call("GetRootHubPortStatus", port)
+        if status or not found & 1:
+            continue
+        caller.call("SetRootHubPortFeature", port, 4)  # PortReset
+        caller.stall(50_000)
+        caller.call("ClearRootHubPortFeature", port, 4)
+        caller.stall(20_000)
+        caller.call("SetRootHubPortFeature", port, 1)  # PortEnable
+        caller.stall(20_000)
+        status, found = caller.call("GetRootHubPortStatus", port)
+        speed = 2 if found >> 10 & 1 else 1 if found >> 9 & 1 else 0
+        request = caller.scrap(struct.pack("<BBHHH", 0x80, 6, 0x0100, 0, 8))
+        # ControlTransfer wants EfiUsbDataIn (0), and the translator of a device that needs none.
+        packed = struct.pack("<BB", 0, 0)
+        number, length, result = caller.call(
+            *("ControlTransfer", 0, speed, 8, request, 0, caller.buffer, 8, 1000, caller.scrap(packed + bytes(6)))
+        )
+        del result
+        if number:
+            return EfiStatus.DEVICE_ERROR
+        return EfiStatus.SUCCESS if length == 8 and caller.memory.read(caller.buffer, 2) == b"\x12\x01" else EfiStatus.CRC_ERROR
+    return EfiStatus.NOT_FOUND
+
+
+def _frame(caller: Caller) -> EfiStatus:
+    """Start and initialise the card, and send a frame."""
+    for member, values in (("Start", ()), ("Initialize", (0, 0)), ("ReceiveFilters", (5, 0, 0, 0, 0))):
+        status = caller.status(member, *values)
+        if status.is_error:
+            return status
+    caller.memory.write(caller.buffer, b"\xff" * 6 + bytes.fromhex("525400123456" + "88b5") + bytes(46))
+    return caller.status("Transmit", 0, 60, caller.buffer, 0, 0, 0)
+
+
+def _random(caller: Caller) -> EfiStatus:
+    """Fetch bytes; all zeros are none."""
+    caller.memory.write(caller.buffer, bytes(64))
+    status = caller.status("GetRNG", 0, 64, caller.buffer)
+    empty = not any(caller.memory.read(caller.buffer, 64))
+    return EfiStatus.CRC_ERROR if not status.is_error and empty else status
+
+
+def _picture(caller: Caller) -> EfiStatus:
+    """Set the first mode."""
+    return caller.status("SetMode", 0)
+
+
+#: What is done with each protocol, in the order of preference.
+WORK: Mapping[Protocol, Callable[[Caller], EfiStatus]] = {
+    BLOCK_IO: _blocks,
+    ATA_PASS_THRU: _identify,
+    SCSI_PASS_THRU: _inquiry,
+    USB2_HC: _usb,
+    SIMPLE_NETWORK: _frame,
+    RANDOM: _random,
+    GRAPHICS: _picture,
+}
