@@ -1,8 +1,7 @@
 """
-A binary device driver in the place of the reference's, on a device of QEMU's: started, asked to work and stopped by
-the protocols of the UEFI driver model.
+A binary device driver in the place of the reference's, on a device of QEMU's.
 
-Images beneath it that bind to the device too, such as a transport, belong to it: what they do is done by it. Others
+It is started, asked to work and stopped by the protocols of the UEFI driver model. Images beneath it that bind to the device too, such as a transport, belong to it: what they do is done by it. Others
 are firmware.
 
 Spec: UEFI 2.10, 11.1 EFI_DRIVER_BINDING_PROTOCOL, 10.3.2 (device paths of PCI functions).
@@ -103,7 +102,9 @@ class BinaryDriver:
     def stop(self) -> EfiStatus:
         """Stop its children, then itself, then what is beneath it."""
         handles = self.firmware.handles
-        children = [handle for handle in handles.all() if handle not in self._before and DEVICE_PATH in handles.guids(handle)]
+        children = [
+            handle for handle in handles.all() if handle not in self._before and DEVICE_PATH in handles.guids(handle)
+        ]
         for child in children:
             place = self.firmware.memory.allocate(8)
             self.firmware.memory.put(place, child)
@@ -121,6 +122,11 @@ class BinaryDriver:
         if known is None:
             self._judge.fail(self.actor, f"returns {number:#x} from {member}, which is no status of UEFI that fits")
         return known
+
+    def leave(self) -> None:
+        """Take what is beneath it off a device that it does not manage."""
+        while self._bound:
+            self._ask(self._bound.pop(), "Stop", self._controller, 0, 0)
 
     # Work
 

@@ -106,7 +106,7 @@ def _blocks(caller: Caller) -> EfiStatus:
         return status
     caller.memory.write(caller.buffer, bytes(BLOCK))
     status, data = read_blocks(caller, 9, 1)
-    return EfiStatus.CRC_ERROR if not status.is_error and data != pattern else status
+    return EfiStatus.DEVICE_ERROR if not status.is_error and data != pattern else status
 
 
 def _identify(caller: Caller) -> EfiStatus:
@@ -123,7 +123,7 @@ def _identify(caller: Caller) -> EfiStatus:
     caller.memory.write(caller.buffer, bytes(BLOCK))
     status_ = caller.status("PassThru", port, multiplier, caller.scrap(packet), 0)
     model = caller.memory.read(caller.buffer + 54, 40)
-    return EfiStatus.CRC_ERROR if not status_.is_error and not any(model) else status_
+    return EfiStatus.DEVICE_ERROR if not status_.is_error and not any(model) else status_
 
 
 def _inquiry(caller: Caller) -> EfiStatus:
@@ -160,7 +160,11 @@ def _usb(caller: Caller) -> EfiStatus:
         del result
         if number:
             return EfiStatus.DEVICE_ERROR
-        return EfiStatus.SUCCESS if length == 8 and caller.memory.read(caller.buffer, 2) == b"\x12\x01" else EfiStatus.CRC_ERROR
+        return (
+            EfiStatus.SUCCESS
+            if length == 8 and caller.memory.read(caller.buffer, 2) == b"\x12\x01"
+            else EfiStatus.DEVICE_ERROR
+        )
     return EfiStatus.NOT_FOUND
 
 
@@ -179,7 +183,7 @@ def _random(caller: Caller) -> EfiStatus:
     caller.memory.write(caller.buffer, bytes(64))
     status = caller.status("GetRNG", 0, 64, caller.buffer)
     empty = not any(caller.memory.read(caller.buffer, 64))
-    return EfiStatus.CRC_ERROR if not status.is_error and empty else status
+    return EfiStatus.DEVICE_ERROR if not status.is_error and empty else status
 
 
 def _picture(caller: Caller) -> EfiStatus:

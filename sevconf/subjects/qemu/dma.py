@@ -22,7 +22,9 @@ class DmaRecorder:
     `wrote` hears of each address that one wrote to.
     """
 
-    def __init__(self, recorder: Recorder, bench: Bench, wrote: Callable[[int], None], actors: Mapping[int, str]) -> None:
+    def __init__(
+        self, recorder: Recorder, bench: Bench, wrote: Callable[[int], None], actors: Mapping[int, str]
+    ) -> None:
         self._recorder = recorder
         self._bench = bench
         self._wrote = wrote

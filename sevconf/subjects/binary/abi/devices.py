@@ -36,7 +36,7 @@ PCI_IO = Protocol(
         SetBarAttributes(this: UINTN, attributes: UINT64, bar: UINT8, offset: inout UINT64, length: inout UINT64)
         RomSize: UINT64
         RomImage: UINTN
-        """
+        """  # noqa: E501 -- a signature is a line
     ),
 )
 
@@ -109,7 +109,7 @@ USB2_HC = Protocol(
         GetRootHubPortStatus(this: UINTN, port: UINT8, status: out UINT32)
         SetRootHubPortFeature(this: UINTN, port: UINT8, feature: UINT32)
         ClearRootHubPortFeature(this: UINTN, port: UINT8, feature: UINT32)
-        """
+        """  # noqa: E501 -- a signature is a line
     ),
 )
 
@@ -156,6 +156,6 @@ GRAPHICS = Protocol(
         SetMode(this: UINTN, mode: UINT32)
         Blt(this: UINTN, buffer: UINTN, operation: UINT32, from_x: UINTN, from_y: UINTN, x: UINTN, y: UINTN, width: UINTN, height: UINTN, delta: UINTN)
         Mode: UINTN
-        """
+        """  # noqa: E501 -- a signature is a line
     ),
 )

@@ -7,6 +7,8 @@ Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL; ACPI 6.5, 6.4.3.5.1 (QWord address sp
 Left out: CopyMem, SetBarAttributes, option ROMs, and attributes of legacy devices.
 """
 
+# ruff: noqa: PLR0917 -- the parameters are those of UEFI
+
 import struct
 import time
 from collections.abc import Callable
