@@ -117,7 +117,7 @@ class OwnDeviceFacet(DriverAsked[OwnDeviceDriver]):
         with self.asked("OwnDevice.Work") as (driver, call):
             return call.returns(driver.work())
 
-    def stimulate(self) -> None:
+    def stimulate(self) -> bool:
         """Let something happen."""
         self.host_act("lets something happen to the device")
-        self._device.stimulate()
+        return self._device.stimulate()

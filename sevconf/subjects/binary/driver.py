@@ -1,8 +1,8 @@
 """
 A binary device driver in the place of the reference's, on a device of QEMU's.
 
-It is started, asked to work and stopped by the protocols of the UEFI driver model. Images beneath it that bind to the device too, such as a transport, belong to it: what they do is done by it. Others
-are firmware.
+It is started, asked to work and stopped by the protocols of the UEFI driver model. Images beneath it that bind to the
+device too, such as a transport, belong to it: what they do is done by it. Others are firmware.
 
 Spec: UEFI 2.10, 11.1 EFI_DRIVER_BINDING_PROTOCOL, 10.3.2 (device paths of PCI functions).
 """

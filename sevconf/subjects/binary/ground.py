@@ -29,7 +29,7 @@ class Ground:
         return self._firmware
 
 
-def machine_with_driver(
+def machine_with_driver(  # noqa: PLR0917 -- what a machine is made of
     package: Package, kind: MachineKind, seed: int, bench: Bench, ground: Ground, beneath: Parts, *, disk: bool
 ) -> QemuMachine:
     """Return a machine with a binary driver on the bench's first device, over the parts that are `beneath`."""
@@ -38,7 +38,9 @@ def machine_with_driver(
     def driver(*_: object) -> BinaryDriver:
         machine = made[0]
         device = machine.disk if disk else machine.own_device
-        found = BinaryDriver(package, ground.firmware(package, machine.core, machine.guest), ground.judge)
+        firmware = ground.firmware(package, machine.core, machine.guest)
+        firmware.open_bus(bench)
+        found = BinaryDriver(package, firmware, ground.judge)
         found.load()
         found.put_on(cast("Any", machine.pci_io(cast("Any", device))), bench.devices[0].function.devfn)
         return found

@@ -1,4 +1,4 @@
-"""A binary is tried once before it is judged: what it installs or drives says what it is, and what it misses is told."""
+"""A binary is tried once before it is judged: what it installs or drives says what it is; what it misses is told."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -34,7 +34,7 @@ class Probed:
 
 
 def probe(package: Package, judge: Judge, bench: Bench | None = None) -> Probed:
-    """Start a binary: as IOMMU driver, which serves a common buffer and a bounce, or as driver on devices of `bench`."""
+    """Start a binary: as IOMMU driver, which serves a common buffer and a bounce, or as driver on a `bench`."""
     return _iommu(package, judge) if bench is None else _driver(package, judge, bench)
 
 
@@ -55,6 +55,7 @@ def _iommu(package: Package, judge: Judge) -> Probed:
 def _driver(package: Package, judge: Judge, bench: Bench) -> Probed:
     machine = QemuMachine(MachineKind.SEV, _SEED, bench)
     firmware = Firmware(machine.core, machine.guest, Options(package.platform, package.pcd), judge)
+    firmware.open_bus(bench)
     driver = BinaryDriver(package, firmware, judge)
     functions = (machine.own_device, *machine.others)
     with machine.recorder.acting(driver.actor):

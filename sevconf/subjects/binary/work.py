@@ -2,7 +2,7 @@
 What a binary driver is asked to do, by the protocol that it produces: the smallest act in which data move.
 
 Spec: UEFI 2.10, 13.9 (BlockIo), 13.14 (AtaPassThru), 15.7 (ExtScsiPassThru), 17.1 (Usb2Hc), 24.1 (SimpleNetwork), 37.5
-(RNG), 12.9 (GraphicsOutput); ATA8-ACS, 7.16 (IDENTIFY DEVICE); SPC-4, 6.6 (INQUIRY); USB 2.0, 9.4.3 and 11.24.2.13.
+(RNG), 12.9 (GraphicsOutput); ATA8-ACS, 7.16 (IDENTIFY DEVICE); SPC-4, 6.6 (INQUIRY); USB 2.0, 9.4.
 """
 
 import struct
@@ -19,6 +19,7 @@ from sevconf.subjects.binary.abi.devices import (
     USB2_HC,
 )
 from sevconf.subjects.binary.abi.protocols import Protocol
+from sevconf.subjects.binary.abi.signatures import Datum, Signature, table
 from sevconf.subjects.binary.firmware.system import Firmware
 from sevconf.vocabulary import PAGE_SIZE, EfiStatus
 
@@ -26,6 +27,12 @@ from sevconf.vocabulary import PAGE_SIZE, EfiStatus
 ROOM = 16 * PAGE_SIZE
 _SECOND = 10_000_000
 _LAST = 0xFFFF
+#: Root hub port features, directions of a transfer and speeds of EFI_USB2_HC_PROTOCOL, and the keyboard's address.
+_PORT_ENABLE, _PORT_RESET = 1, 4
+_IN, _NO_DATA = 0, 2
+_HIGH = 2
+_ADDRESSED = 1
+(_HEARD,) = table("Heard(data: UINTN, length: UINTN, context: UINTN, status: UINT32)")
 
 
 class Caller:
@@ -39,6 +46,15 @@ class Caller:
         self.buffer = firmware.memory.allocate(ROOM, PAGE_SIZE)
         self._scraps = firmware.memory.allocate(PAGE_SIZE, PAGE_SIZE)
         self._next = 0
+        #: Of a device on a USB: its speed, and whether its endpoint is polled.
+        self.speed = 0
+        self.polled = False
+
+    def function(self, signature: Signature | Datum, handler: Callable[..., EfiStatus]) -> int:
+        """Return an address at which a driver finds a function of the caller's."""
+        if not isinstance(signature, Signature):
+            raise TypeError(signature.name)
+        return self._firmware.calls.offer(signature, handler)
 
     def call(self, member: str, *values: int) -> tuple[int, ...]:
         """Call a function; returns its status as a number, and what comes back."""
@@ -119,7 +135,7 @@ def _identify(caller: Caller) -> EfiStatus:
     command = caller.scrap(struct.pack("<BBBBBBBBBBBB12x", 0, 0xEC, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
     answer = caller.scrap(bytes(32))
     # Asb, Acb, Timeout, InDataBuffer, OutDataBuffer, InTransferLength, OutTransferLength, Protocol (PIO in), Length.
-    packet = struct.pack("<QQQQQIIBB6x", answer, command, 3 * _SECOND, caller.buffer, 0, BLOCK, 0, 4, 0x80 | 1 << 4 | 2)
+    packet = struct.pack("<QQQQQIIBB6x", answer, command, 3 * _SECOND, caller.buffer, 0, BLOCK, 0, 4, 0x80 | 0x20)
     caller.memory.write(caller.buffer, bytes(BLOCK))
     status_ = caller.status("PassThru", port, multiplier, caller.scrap(packet), 0)
     model = caller.memory.read(caller.buffer + 54, 40)
@@ -136,36 +152,66 @@ def _inquiry(caller: Caller) -> EfiStatus:
 
 
 def _usb(caller: Caller) -> EfiStatus:
-    """Reset the port that has something, ask its device for its descriptor, and poll its endpoint from then on."""
-    status, _speed, ports, _wide = caller.call("GetCapability")
+    """Find the first port with a device, set that up as a bus driver does, and poll its endpoint 1 from then on."""
+    ports = caller.call("GetCapability")[2]
     caller.call("SetState", 1)
     for port in range(ports):
         status, found = caller.call("GetRootHubPortStatus", port)
-        if status or not found & 1:
-            continue
-        caller.call("SetRootHubPortFeature", port, 4)  # PortReset
-        caller.stall(50_000)
-        caller.call("ClearRootHubPortFeature", port, 4)
-        caller.stall(20_000)
-        caller.call("SetRootHubPortFeature", port, 1)  # PortEnable
-        caller.stall(20_000)
-        status, found = caller.call("GetRootHubPortStatus", port)
-        speed = 2 if found >> 10 & 1 else 1 if found >> 9 & 1 else 0
-        request = caller.scrap(struct.pack("<BBHHH", 0x80, 6, 0x0100, 0, 8))
-        # ControlTransfer wants EfiUsbDataIn (0), and the translator of a device that needs none.
-        packed = struct.pack("<BB", 0, 0)
-        number, length, result = caller.call(
-            *("ControlTransfer", 0, speed, 8, request, 0, caller.buffer, 8, 1000, caller.scrap(packed + bytes(6)))
-        )
-        del result
-        if number:
-            return EfiStatus.DEVICE_ERROR
-        return (
-            EfiStatus.SUCCESS
-            if length == 8 and caller.memory.read(caller.buffer, 2) == b"\x12\x01"
-            else EfiStatus.DEVICE_ERROR
-        )
+        if not status and found & 1:
+            return _keyboard(caller, port)
     return EfiStatus.NOT_FOUND
+
+
+def _keyboard(caller: Caller, port: int) -> EfiStatus:
+    if caller.polled:
+        return _control(caller, _ADDRESSED, _descriptor(1, 18), 18)
+    for member, feature, wait in (
+        ("SetRootHubPortFeature", _PORT_RESET, 50_000),
+        ("ClearRootHubPortFeature", _PORT_RESET, 20_000),
+        ("SetRootHubPortFeature", _PORT_ENABLE, 20_000),
+    ):
+        caller.call(member, port, feature)
+        caller.stall(wait)
+    found = caller.call("GetRootHubPortStatus", port)[1]
+    caller.speed = 2 if found >> 10 & 1 else 1 if found >> 9 & 1 else 0
+    for address, request, length in (
+        (0, _descriptor(1, 8), 8),
+        (0, struct.pack("<BBHHH", 0, 5, _ADDRESSED, 0, 0), 0),
+        (_ADDRESSED, _descriptor(1, 18), 18),
+        (_ADDRESSED, _descriptor(2, 9), 9),
+        (_ADDRESSED, _descriptor(2, 34), 34),
+        (_ADDRESSED, struct.pack("<BBHHH", 0, 9, 1, 0, 0), 0),
+    ):
+        status = _control(caller, address, request, length)
+        if status.is_error:
+            return status
+        caller.stall(2_000)
+    heard = caller.function(_HEARD, lambda *_: EfiStatus.SUCCESS)
+    status = caller.status(
+        *("AsyncInterruptTransfer", _ADDRESSED, 0x81, caller.speed, 8, 1, 0, 10, 8, _translator(caller), heard, 0)
+    )
+    caller.polled = not status.is_error
+    return status
+
+
+def _control(caller: Caller, address: int, request: bytes, length: int) -> EfiStatus:
+    """Do a control transfer; a descriptor has to come as long as it was asked for."""
+    direction, data = (_IN, caller.buffer) if length else (_NO_DATA, 0)
+    caller.memory.write(caller.buffer, bytes(max(length, 1)))
+    numbers = (address, caller.speed, 8 if caller.speed < _HIGH else 64, caller.scrap(request), direction, data, length)
+    status, moved, _ = caller.call("ControlTransfer", *numbers, 1000, _translator(caller))
+    if status or moved != length or (length and not caller.memory.read(caller.buffer, 1)[0]):
+        return EfiStatus.DEVICE_ERROR
+    return EfiStatus.SUCCESS
+
+
+def _descriptor(kind: int, length: int) -> bytes:
+    return struct.pack("<BBHHH", 0x80, 6, kind << 8, 0, length)
+
+
+def _translator(caller: Caller) -> int:
+    """Return the translator of a device that hangs at no hub."""
+    return caller.scrap(bytes(2))
 
 
 def _frame(caller: Caller) -> EfiStatus:

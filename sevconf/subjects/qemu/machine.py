@@ -71,7 +71,7 @@ class QemuMachine(ReferenceMachine):
         self.others = tuple(QemuFunction(self.recorder, bench, device, ram) for device in bench.devices[1:])
         self.functions += self.others
 
-    def _disk(self, recorder: Recorder, bus: Bus) -> QemuDisk:
+    def _disk(self, recorder: Recorder, _: Bus) -> QemuDisk:
         return QemuDisk(recorder, self.bench, self.bench.devices[0], cast("SharedRam", self.ram), Disk.actor)
 
     def close(self) -> None:
