@@ -132,7 +132,7 @@ def _identify(caller: Caller) -> EfiStatus:
         return EfiStatus.NOT_FOUND
     status, multiplier = caller.call("GetNextDevice", port, _LAST)
     multiplier = _LAST if status else multiplier
-    command = caller.scrap(struct.pack("<BBBBBBBBBBBB12x", 0, 0xEC, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    command = caller.scrap(bytes((0, 0, 0xEC)).ljust(24, b"\0"))
     answer = caller.scrap(bytes(32))
     # Asb, Acb, Timeout, InDataBuffer, OutDataBuffer, InTransferLength, OutTransferLength, Protocol (PIO in), Length.
     packet = struct.pack("<QQQQQIIBB6x", answer, command, 3 * _SECOND, caller.buffer, 0, BLOCK, 0, 4, 0x80 | 0x20)

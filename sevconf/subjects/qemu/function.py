@@ -7,10 +7,10 @@ registers say so (`_RUNS`); the exerciser does once it was told of data to move.
 What happens outside: a frame comes, or a key is pressed; the exerciser, to which nothing comes from outside, does its
 last DMA once more.
 
-Spec: QEMU `docs/specs/edu.txt`; Intel 8254x Software Developer's Manual, 13.4 (RCTL, TCTL); xHCI 1.2, 5.3 and 5.4 (RS: a
-halted controller begins no transaction), against QEMU 7.2 `hw/usb/hcd-xhci.c`, xhci_wakeup_endpoint; EHCI
-1.0, 2.2 and 2.3; UHCI 1.1, 2.1; RTL8139C(L) data sheet, 5.7 (command register); NVMe
-1.4, 3.1.5 (CC); AHCI 1.3.1, 3.3.7 (PxCMD); Virtual I/O Device (VIRTIO) 1.2, 4.1.4.3 (device_status).
+Spec: QEMU `docs/specs/edu.txt`; Intel 8254x Software Developer's Manual, 13.4 (RCTL, TCTL); xHCI 1.2, 5.3 and 5.4 (RS:
+a halted controller begins no transaction), against QEMU 7.2 `hw/usb/hcd-xhci.c`, xhci_wakeup_endpoint; EHCI 1.0, 2.2
+and 2.3; UHCI 1.1, 2.1; RTL8139C(L) data sheet, 5.7 (command register); NVMe 1.4, 3.1.5 (CC); AHCI 1.3.1, 3.3.7 (PxCMD);
+Virtual I/O Device (VIRTIO) 1.2, 4.1.4.3 (device_status).
 """
 
 import mmap

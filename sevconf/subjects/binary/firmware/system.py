@@ -163,7 +163,7 @@ class Firmware:
         return made
 
     def open_bus(self, bench: Bench) -> None:
-        """Put configuration space of a bench's bus 0 where the platform has it in memory, and switch the PM timer on."""
+        """Put configuration space of a bench's bus 0 where the platform has it, and switch the PM timer on."""
         for offset, value in _PM_BASE:
             bench.config_write(_LPC, offset, 4, value)
         self.processor.window(
