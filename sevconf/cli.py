@@ -6,19 +6,21 @@ command needs is imported when it runs, so that `--help` is quick.
 """
 # ruff: noqa: PLC0415 -- see above
 
+import dataclasses
 import difflib
 import functools
 import sys
 import traceback
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sevconf import __version__
-from sevconf.errors import ForeignFailure, RecordError, SevconfError, UsageError
+from sevconf.errors import ForeignFailure, Hung, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
 
@@ -59,30 +61,37 @@ def _complain(word: str, error: object, code: int) -> int:
 
 _TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
 
+#: What a command line may choose of a target beside its name.
+_CHOICES = (
+    click.option(
+        "--device",
+        default="",
+        metavar="D",
+        help="What a driver of kind device is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="What foreign code may take a scenario.  [default: 10]",
+    ),
+    click.option("--iommu", default="", metavar="IMAGE", help="Put this binary IOMMU driver beneath the target."),
+    click.option("--era", default="edk2-202211", show_default=True, help="Firmware era of a binary's platform."),
+    click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
+    click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD in a binary's build."),
+)
+
 
 def _choices(command: Any) -> Any:
-    """Add the options that say what lies beneath a target, and hand them on as one value."""
+    """Add the options that choose something of a target, and hand them on as one value."""
     from sevconf.subjects.choices import Choices
 
     @functools.wraps(command)
-    def chosen(
-        *given: Any, iommu: str, era: str, beneath: tuple[str, ...], pcd: tuple[str, ...], device: str, **options: Any
-    ) -> Any:
-        return command(*given, choices=Choices(iommu, era, beneath, pcd, device), **options)
+    def chosen(*given: Any, **options: Any) -> Any:
+        choices = Choices(**{field.name: options.pop(field.name) for field in dataclasses.fields(Choices)})
+        return command(*given, choices=choices, **options)
 
-    default = Choices()
-    for option in (
-        click.option(
-            "--device",
-            default="",
-            metavar="D",
-            help="What a driver is tried on: qemu:MODEL[,option=value], FILE.py:CLASS or MODULE:CLASS.",
-        ),
-        click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD of a binary's build."),
-        click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
-        click.option("--era", default=default.era, show_default=True, help="Firmware era of a binary's platform."),
-        click.option("--iommu", default="", metavar="IMAGE", help="Put this binary IOMMU driver beneath the target."),
-    ):
+    for option in reversed(_CHOICES):
         chosen = option(chosen)
     return chosen
 
@@ -145,6 +154,10 @@ def run(  # noqa: PLR0917 -- click passes every option by name
             # The rules say more on it; but such a target cannot conform.
             smoked = False
             _complain("smoke test failed", failure, ExitCode.NONCONFORMING)
+            if isinstance(failure, Hung):
+                choices = replace(choices, timeout=_shorter(choices.timeout))
+                judged.close()
+                judged = resolve(target, choices)
         folder = report_dir / "traces" if report_dir and traces else None
         setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
         report = _run(setting, Order(target, workers, report_dir, choices))
@@ -152,7 +165,25 @@ def run(  # noqa: PLR0917 -- click passes every option by name
         judged.close()
     click.echo(to_json(report) if as_json else table(report), nl=False)
     code = report.exit_code()
-    ctx.exit(code if smoked or code == ExitCode.ERROR else ExitCode.NONCONFORMING)
+    if not smoked and code != ExitCode.ERROR:
+        code = ExitCode.NONCONFORMING
+        click.echo(f"{target} does not conform all the same: its smoke test failed (exit code {code})", err=True)
+    ctx.exit(code)
+
+
+def _shorter(timeout: float | None) -> float:
+    """
+    Return the limit for what hung in the smoke test: a tenth, and a second at least.
+
+    It does not conform, whatever the rules say; so no verdict on the whole rests on the shorter limit, and a run of
+    hundreds of rows ends.
+    """
+    from sevconf.subjects.python.limits import Limits
+
+    usual = Limits().wall if timeout is None else timeout
+    shorter = min(usual, max(usual / 10, 1.0))
+    click.echo(f"as it hung there, the rules give it {shorter:g} s a scenario, not {usual:g} s", err=True)
+    return shorter
 
 
 def _run(setting: "Setting", order: "Order") -> Any:
@@ -208,6 +239,36 @@ def smoke(target: str, choices: "Choices") -> None:
     finally:
         judged.close()
     click.echo(f"{target}: the smoke test passed")
+
+
+@main.command()
+@click.option("--core", "cores", multiple=True, metavar="T", help="A real core to hear; default: ovmf and u-boot.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+@click.pass_context
+def jury(ctx: click.Context, cores: tuple[str, ...], report_dir: Path, everything: bool) -> None:
+    """Set the reference and real cores side by side, rule by rule; exit code 1 if a difference is unexplained."""
+    from sevconf.jurors import CORES, assemble
+
+    _folder(report_dir)
+    found = assemble(cores or CORES, report_dir, everything=everything)
+    for line in found.unexplained:
+        click.echo(f"unexplained: {line}", err=True)
+    click.echo(f"{report_dir}: {len(found.rules)} rules, {len(found.findings)} known deviations of rows")
+    ctx.exit(ExitCode.NONCONFORMING if found.unexplained else ExitCode.CONFORMING)
+
+
+@main.command()
+@click.option("--core", default="ovmf", show_default=True, metavar="T", help="Whose drivers.")
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.option("--everything", is_flag=True, help="Tell what is not public yet, too; not for committing.")
+def drivers(core: str, report_dir: Path, everything: bool) -> None:
+    """Look from outside at what a core's own drivers do to QEMU's devices at ExitBootServices."""
+    from sevconf.jurors import watch_drivers
+
+    _folder(report_dir)
+    for driver in watch_drivers(core, report_dir, everything=everything):
+        click.echo(f"{driver.driver}: {driver.at_exit}; {driver.state}")
 
 
 @main.command()
@@ -293,7 +354,6 @@ def list_(what: str, file: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def explain(rule: str, as_json: bool) -> None:
     """Say all that is known of one rule: its clause, how it is observed, what breaks it, how to mend that."""
-    import dataclasses
     import json
 
     from sevconf.explain import explained, told

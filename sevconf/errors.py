@@ -94,6 +94,10 @@ class BrokenContract(ForeignFailure):
     """Foreign code called the contract with an argument that it does not allow, or lacks what it must offer."""
 
 
+class Hung(ForeignFailure):
+    """Foreign code took longer than it may."""
+
+
 class Nonconformance(AssertionError):
     """
     The judged party broke the clause.

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from sevconf.contract import Machine, Target
 from sevconf.errors import ForeignFailure, Inconclusive, Nonconformance, SevconfError, SuiteError, Unsupported
 from sevconf.monitors import MONITORS, Breach, charge
+from sevconf.reporting.normal import normalised
 from sevconf.reporting.record import BreachRecord, RowRecord
 from sevconf.reporting.report import Scope
 from sevconf.suite import Catalogue, Row, Rule, Scenario
@@ -147,7 +148,8 @@ class Trial:
             record = self._judged(error)
         except Exception as ours:  # noqa: BLE001 -- whatever a monitor or codec raises is an error of this row
             record = self._failed(ours)
-        return replace(self._closed(record), seconds=seconds)
+        record = replace(self._closed(record), seconds=seconds)
+        return record if self.setting.target.identity.repeats else normalised(record)
 
     def _judged(self, error: BaseException | None) -> RowRecord:
         record = self._verdict(error)

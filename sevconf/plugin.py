@@ -58,6 +58,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--sevconf-rule", action="append", default=[], metavar="ID", help="run this rule only; repeatable")
     group.addoption("--sevconf-seed", type=int, default=0, metavar="N", help="seed of all randomness (default: 0)")
+    group.addoption(
+        "--sevconf-timeout", type=float, metavar="S", help="seconds that foreign code may take a scenario (default: 10)"
+    )
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
     group.addoption("--sevconf-iommu", default="", help="binary IOMMU driver beneath the target")
     group.addoption("--sevconf-era", default=Choices().era, help="firmware era of a binary's platform")
@@ -88,17 +91,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def options(choices: Choices) -> list[str]:
     """Return the options that tell another process of pytest what was chosen beside the target."""
-    single = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}", f"--sevconf-device={choices.device}"]
-    return [*single, *(f"--sevconf-with={i}" for i in choices.beneath), *(f"--sevconf-pcd={p}" for p in choices.pcd)]
+    limit = [] if choices.timeout is None else [f"--sevconf-timeout={choices.timeout}"]
+    binaries = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}"]
+    binaries += [f"--sevconf-with={image}" for image in choices.beneath]
+    binaries += [f"--sevconf-pcd={value}" for value in choices.pcd]
+    return [f"--sevconf-device={choices.device}", *limit, *binaries]
 
 
 def _choices(config: pytest.Config) -> Choices:
     return Choices(
-        config.getoption("sevconf_iommu"),
-        config.getoption("sevconf_era"),
-        tuple(config.getoption("sevconf_with")),
-        tuple(config.getoption("sevconf_pcd")),
-        config.getoption("sevconf_device"),
+        device=config.getoption("sevconf_device"),
+        timeout=config.getoption("sevconf_timeout"),
+        iommu=config.getoption("sevconf_iommu"),
+        era=config.getoption("sevconf_era"),
+        beneath=tuple(config.getoption("sevconf_with")),
+        pcd=tuple(config.getoption("sevconf_pcd")),
     )
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -20,6 +21,7 @@ from pytest_bdd.feature import features
 from sevconf import plugin
 from sevconf.errors import SevconfError, SuiteError
 from sevconf.judge import Setting
+from sevconf.jury.deviations import hold, load
 from sevconf.reporting.files import write_all
 from sevconf.reporting.record import RowRecord
 from sevconf.reporting.report import Report, build
@@ -115,9 +117,11 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
     if runner.records.keys() != setting.rows.keys():
         missing = ", ".join(sorted(setting.rows.keys() ^ runner.records.keys())[:5])
         raise SuiteError(f"expected {len(setting.rows)} rows, not {len(runner.records)}; among them {missing}")
-    report = build(setting.scope, runner.records.values())
+    target, today = setting.target.identity.name, datetime.now(UTC).date()
+    held = hold(runner.records.values(), setting.catalogue, target, setting.rules, entries=load(), today=today)
+    report = build(setting.scope, held.records, held.problems)
     if order.folder is not None:
-        write_all(report, runner.records.values(), order.folder)
+        write_all(report, held.records, order.folder)
     return report
 
 

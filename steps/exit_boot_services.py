@@ -154,6 +154,14 @@ def span(machine: Machine, event: str) -> tuple[int, int]:
 @then("the timer's notification runs while the first of them stalls")
 def timer_before(machine: Machine) -> None:
     """Timers: in the BEFORE group."""
+    exited = span(machine, "stalling")
+    judge(
+        ran(machine, "before"),
+        expected="the BeforeExitBootServices group is signaled before the exit group",
+        observed="its handler did not run, though exit handlers did",
+        culprit="core",
+        steps=exited,
+    )
     first, last = span(machine, "before")
     ticks = [step for step in ran(machine, "timer") if first < step < last]
     judge(

@@ -189,7 +189,10 @@ def watcher_waits(machine: Machine, scene: Scene) -> None:
         steps=(raised, *early),
     )
     machine.core.restore_tpl(scene.notes["level"])
-    control(
+    judge(
         any(step > raised for step in began(machine, "watcher")),
-        "the handler did not run afterwards either, so that it waited does not count",
+        expected="the handler runs once the level is below its own",
+        observed="it did not run",
+        culprit="core",
+        steps=(raised, len(machine.trace)),
     )

@@ -14,6 +14,7 @@ import pytest
 
 from sevconf.contract import Capability, Identity
 from sevconf.errors import CannotStart, ForeignFailure, SevconfError, UsageError
+from sevconf.subjects.choices import Choices
 from sevconf.suite.locate import VARIABLE
 from sevconf.trace import HostAct, Trace
 from sevconf.vocabulary import MachineKind, Party, Revision, Tpl
@@ -180,7 +181,7 @@ class FakeTarget:
         """Nothing is shared."""
 
 
-def resolve(name: str, device: str = "") -> FakeTarget:
+def resolve(name: str, choices: Choices | None = None) -> FakeTarget:
     """Find a target: `fake`, or `fake-ILL` for one that fails at ILL."""
     if name != "reference" and not name.startswith("fake"):
         raise UsageError(f"expected the name of a target, not {name!r}", hint="`sevconf list targets` shows them")

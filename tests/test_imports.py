@@ -23,12 +23,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": _VALUES,
     "suite": _VALUES | {"claims"},
     "reporting": _VALUES | {"claims", "verdict", "suite"},
+    "jury": _VALUES | {"claims", "verdict", "suite", "reporting"},
+    "differential": _VALUES | {"model"},
     "faults": _VALUES | {"model", "monitors", "subjects"},
     "subjects": _VALUES | {"model", "monitors", "faults"},
     "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite"},
 }
 #: The rooms on top, which may import all of these.
-TOP = {"__init__", "__main__", "cli", "explain", "judge", "listing", "plugin", "run", "sensitivity"}
+TOP = {"__init__", "__main__", "cli", "explain", "judge", "jurors", "listing", "plugin", "run", "sensitivity"}
 #: What steps may import: whatever any target has.
 STEPS_MAY_IMPORT = _VALUES | {"monitors"}
 

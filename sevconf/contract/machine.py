@@ -604,7 +604,7 @@ class Identity:
 
     @property
     def repeats(self) -> bool:
-        """Whether the same seed gives the same trace: not where QEMU's devices work, which do so in real time."""
+        """Whether the same seed gives the same trace: not where QEMU is at work, in real time."""
         return not any(tool == "qemu" for tool, _ in self.tools)
 
 

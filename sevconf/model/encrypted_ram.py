@@ -166,14 +166,15 @@ class EncryptedRam:
         """All of RAM raw and private, for an emulated processor; `lend` says what of them it may touch."""
         return self._raw, self._private
 
-    def lend(self, gpa: Gpa, cbit: CBit, *, write: bool) -> None:
+    def lend(self, gpa: Gpa, cbit: CBit, *, write: bool) -> int:
         """
         Make one form of the page at `gpa` true, for somebody who reads it, or also writes it, behind our back.
 
-        He has it until anybody else touches the page, or he borrows it in its other form.
+        He has it until anybody else touches the page, or he borrows it in its other form. Returns where the page
+        begins in `forms`.
         """
-        self._check(gpa, 1)
-        page = gpa >> _PAGE_SHIFT
+        self._check(gpa, PAGE_SIZE)
+        page = (gpa if gpa < self.size else gpa - self._gap) >> _PAGE_SHIFT
         flags = self._flags[page]
         if cbit is CBit.SET and not flags & _PRIVATE_FRESH:
             self._freshen_private(page, page + 1)
@@ -181,6 +182,9 @@ class EncryptedRam:
             self._freshen_raw(page, page + 1)
         if write:
             self._flags[page] = _WRITTEN_PRIVATE if cbit is CBit.SET else _WRITTEN_RAW
+            if self.changed is not None:
+                self.changed.add(gpa >> _PAGE_SHIFT)
+        return page << _PAGE_SHIFT
 
     def given_back(self) -> None:
         """Hear that nobody has pages that were lent any more: DRAM is converted when somebody looks."""

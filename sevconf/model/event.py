@@ -187,6 +187,10 @@ class Events:
         """Signal a whole group, and leave it to the next dispatch to run what may run."""
         self._signal_members(group)
 
+    def every(self) -> Sequence[Event]:
+        """Return all events, oldest first."""
+        return tuple(self._events.values())
+
     def members(self, group: str) -> Sequence[Event]:
         """Return the events of a group, oldest first."""
         return tuple(event for event in self._events.values() if event.group == group)

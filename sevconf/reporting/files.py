@@ -9,12 +9,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sevconf.contract import Identity
-from sevconf.errors import RecordError
+from sevconf.errors import RecordError, SevconfError
 from sevconf.reporting.junit import junit
 from sevconf.reporting.markdown import markdown
 from sevconf.reporting.record import BreachRecord, RowRecord, breach_from, row_from
@@ -26,24 +27,35 @@ SCHEMA = "sevconf-report/1"
 REPORT, TIMINGS, MARKDOWN, JUNIT = "report.json", "timings.json", "conformance.md", "junit.xml"
 
 _BREACH = {"trace": (), "consequences": ()}
-_ROW = {"expected": "", "observed": "", "culprit": "", "trace": (), "answer": "", "breaches": ()}
+_ROW = {"expected": "", "observed": "", "culprit": "", "trace": (), "answer": "", "breaches": (), "deviation": ""}
 
 
 def write_all(report: Report, records: Iterable[RowRecord], folder: Path) -> None:
-    """Write the report and its companions into a folder."""
-    write(folder / REPORT, to_json(report))
+    """Write the report and its companions into a folder; the report comes last, when all else is there."""
     write(folder / MARKDOWN, markdown(report))
     write(folder / JUNIT, junit(report))
     timings = {record.id: round(record.seconds, 6) for record in sorted(records, key=lambda record: record.id)}
     write(folder / TIMINGS, json.dumps(timings, indent=1) + "\n")
+    write(folder / REPORT, to_json(report))
 
 
 def write(path: Path, text: str) -> None:
-    """Write a whole file, or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """
+    Write a whole file, or none.
+
+    Raises:
+        SevconfError: it cannot be written, as on a full disk.
+
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise SevconfError(f"{path}: cannot be written: {error}", hint="make room for it, and run again") from error
 
 
 def to_json(report: Report) -> str:
@@ -63,6 +75,7 @@ def _fields(report: Report) -> dict[str, Any]:
         "totals": _totals(report),
         "rules": [_rule(rule) for rule in report.rules],
         "claims": [{**asdict(claim), "verdict": claim.verdict.value} for claim in report.claims],
+        **({"problems": list(report.problems)} if report.problems else {}),
         "footer": {"expected": len(report.rows), "suite_sha256": report.suite_sha256},
     }
 
@@ -167,6 +180,7 @@ def _report(fields: Mapping[str, Any]) -> Report:
             for claim in fields["claims"]
         ),
         suite_sha256=fields["footer"]["suite_sha256"],
+        problems=tuple(fields.get("problems", ())),
     )
 
 

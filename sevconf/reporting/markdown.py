@@ -12,12 +12,12 @@ def markdown(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield f"# Conformance of {_safe(report.target.name)}"
+    yield f"# Conformance of {safe(report.target.name)}"
     yield ""
-    yield f"{_safe(outcome(report))}"
+    yield f"{safe(outcome(report))}"
     yield ""
     for name, text in head(report):
-        yield f"- {name}: {_safe(text)}"
+        yield f"- {name}: {safe(text)}"
     for section in sections(report):
         yield ""
         yield from _section(section)
@@ -44,14 +44,14 @@ def _section(section: Section) -> Iterator[str]:
 
 def row(cells: tuple[str, ...]) -> str:
     """Return one line of a table."""
-    return f"| {' | '.join(_safe(cell) for cell in cells)} |"
+    return f"| {' | '.join(safe(cell) for cell in cells)} |"
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    yield f"### {_safe(finding.title)}"
+    yield f"### {safe(finding.title)}"
     yield ""
     for name, text in finding.fields:
-        yield f"- {name}: {_safe(text)}"
+        yield f"- {name}: {safe(text)}"
     if finding.excerpt:
         yield ""
         yield "```text"
@@ -59,7 +59,8 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield "```"
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Return text on one line, with what Markdown would read as its own made harmless."""
     for character in "\\|<>*`[]":
         text = text.replace(character, f"\\{character}")
     return " ".join(text.split())

@@ -45,6 +45,8 @@ class RowRecord:
     answer: str = ""
     trace_sha256: str | None = None
     breaches: tuple[BreachRecord, ...] = ()
+    #: Where it is public that the target breaks this rule, if that is a known deviation: it does not count then.
+    deviation: str = ""
     #: How long it took; kept out of the report.
     seconds: float = 0.0
 

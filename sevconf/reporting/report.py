@@ -88,6 +88,13 @@ class Report:
     rules: tuple[RuleReport, ...]
     claims: tuple[ClaimReport, ...]
     suite_sha256: str
+    #: What is wrong with known deviations: entries that do not hold, or hold no more.
+    problems: tuple[str, ...] = ()
+
+    @property
+    def deviations(self) -> int:
+        """How many rows of rules that count are known deviations."""
+        return sum(bool(row.deviation) for rule in self.rules if not rule.apart for row in rule.rows)
 
     @property
     def rows(self) -> tuple[RowRecord, ...]:
@@ -104,16 +111,17 @@ class Report:
         }
 
     def exit_code(self) -> int:
-        """Return the exit code of the run."""
-        return verdict.exit_code(
-            (row.verdict for rule in self.rules if not rule.apart for row in rule.rows),
+        """Return the exit code of the run; known deviations do not count."""
+        code = verdict.exit_code(
+            (row.verdict for rule in self.rules if not rule.apart for row in rule.rows if not row.deviation),
             (row.verdict for rule in self.rules if rule.apart for row in rule.rows),
             breaches=sum(len(rule.breaches) for rule in self.rules if not rule.apart),
         )
+        return verdict.ExitCode.NONCONFORMING if self.problems and code != verdict.ExitCode.ERROR else code
 
 
-def build(scope: Scope, records: Iterable[RowRecord]) -> Report:
-    """Put the records of a run together, in the order of the catalogue."""
+def build(scope: Scope, records: Iterable[RowRecord], problems: tuple[str, ...] = ()) -> Report:
+    """Put the records of a run together, in the order of the catalogue; `problems` are those of known deviations."""
     by_row = {record.id: record for record in records}
     every = scope.catalogue.rules
     rules = tuple(_rule(scope, every[rule], by_row) for rule in every if rule in scope.rules)
@@ -128,6 +136,7 @@ def build(scope: Scope, records: Iterable[RowRecord]) -> Report:
         rules=rules,
         claims=tuple(_claims(rules, complete=scope.rules >= every.keys())),
         suite_sha256=scope.catalogue.hash,
+        problems=problems,
     )
 
 

@@ -155,6 +155,7 @@ def _fields(rule: RuleReport, found: RowRecord | BreachRecord, row: str) -> tupl
         ("expected", found.expected),
         ("observed", found.observed),
         ("culprit", found.culprit),
+        ("known", found.deviation if isinstance(found, RowRecord) else ""),
     )
     return tuple((name, text) for name, text in every if text)
 
@@ -169,4 +170,8 @@ def outcome(report: Report) -> str:
     charged = f"; monitors saw {rules} broken, {times}" if broken else ""
     words = {0: "conforms", 1: "does not conform", 3: "is not judged: an error of ours", 4: "is not shown to conform"}
     code = report.exit_code()
+    if code == 0 and report.deviations:
+        words[0] = "conforms but for what is known of it"
+    charged += f"; {report.deviations} rows are known deviations" if report.deviations else ""
+    charged += f"; {'; '.join(report.problems)}" if report.problems else ""
     return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged} (exit code {code})"

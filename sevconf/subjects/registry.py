@@ -26,6 +26,12 @@ _ERAS = {
     "era:edk2-202211": "the reference as UEFI 2.7, without the BeforeExitBootServices group",
     "era:edk2-head": "the reference as UEFI 2.10, which is the default",
 }
+#: Real firmware in QEMU; options follow behind commas.
+_FIRMWARE = {
+    "ovmf": "Debian's OVMF (EDK II) in QEMU, judged as core; options: ,image= ,vars= ,qemu= ,disk=",
+    "u-boot": "Debian's U-Boot in QEMU, judged as core; options as above",
+    "firmware:IMAGE": "any other firmware image in QEMU, judged as core; options as above",
+}
 #: Names of foreign code.
 _FOREIGN = {
     "FILE.py:CLASS": "a vendor's class (driver, iommu-driver or os-loader) in a Python file",
@@ -37,9 +43,9 @@ _FOREIGN = {
 #: What to do about a name that is none.
 _KNOWN = "`sevconf list targets` shows what can be judged"
 #: Names that are spoken for, and not built yet.
-_TO_COME = re.compile(r".*\.jsonl|firmware:.+|ovmf|u-boot", re.IGNORECASE)
+_TO_COME = re.compile(r".*\.jsonl", re.IGNORECASE)
 #: A file that holds images of UEFI, and which of them.
-_BINARY = re.compile(r"[^#]+\.(efi|rom|fd|fv|cap|bin)(#.+)?", re.IGNORECASE)
+_BINARY = re.compile(r"[^#,]+\.(efi|rom|fd|fv|cap)(#.+)?", re.IGNORECASE)
 
 
 def resolve(name: str, choices: Choices | None = None) -> Target:
@@ -51,6 +57,9 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
 
     """
     choices = choices or Choices()
+    foreign = _BINARY.fullmatch(name) or (":" in name and not name.startswith(("era:", _FAULTY)))
+    if choices.device and not foreign:
+        raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
     if choices.iommu:
         from sevconf.subjects.binary.beneath import TargetOverIommu  # noqa: PLC0415 -- starts processes
 
@@ -59,8 +68,6 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
         from sevconf.subjects.binary.target import BinaryTarget  # noqa: PLC0415 -- starts processes
 
         return BinaryTarget(name, choices)
-    if choices.device and (":" not in name or name.startswith(("era:", _FAULTY))):
-        raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
     if name in _OWN:
         from sevconf.subjects import reference  # noqa: PLC0415 -- the model takes a while
 
@@ -74,12 +81,18 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
         return era(name.removeprefix("era:"))
     if name.startswith(_FAULTY):
         return _faulty(name.removeprefix(_FAULTY))
+    if name.partition(",")[0] in _FIRMWARE or name.startswith("firmware:"):
+        from sevconf.subjects.firmware.target import FirmwareTarget  # noqa: PLC0415 -- starts processes
+
+        return FirmwareTarget(name)
     if _TO_COME.fullmatch(name):
         raise UsageError(f"the target {name!r} is not supported by this version", hint=_KNOWN)
     if ":" in name:
+        from sevconf.subjects.python.limits import Limits  # noqa: PLC0415 -- as above
         from sevconf.subjects.python.target import PythonTarget  # noqa: PLC0415 -- starts processes
 
-        return PythonTarget(name, device=choices.device)
+        limits = None if choices.timeout is None else Limits(wall=choices.timeout)
+        return PythonTarget(name, limits=limits, device=choices.device)
     if name.endswith(".py"):
         raise UsageError(f"expected a class with the file {name}", hint=f"name it: {name}:CLASS")
     raise UsageError(f"there is no target {name!r}", hint=near(name, _OWN) or _KNOWN)
@@ -103,4 +116,4 @@ def _faulty(name: str) -> Target:
 def names() -> tuple[tuple[str, str], ...]:
     """Return every name that can be judged, or its form, with what it stands for."""
     faulty = {f"{_FAULTY}{name}": fault.bug for name, fault in _catalogue().items()}
-    return tuple({**_OWN, **_ERAS, **faulty, **_FOREIGN}.items())
+    return tuple({**_OWN, **_ERAS, **_FIRMWARE, **faulty, **_FOREIGN}.items())

@@ -4,17 +4,18 @@ The minimum that shows that a target can be judged at all, before any judgement.
 On every kind of machine that the target has, the machine opens and leaves a trace, and no foreign code raises, hangs or
 dies. On one of them at least the whole story holds: the driver starts, and a block that is written through it lies on
 the medium and reads back, or a key that is pressed comes through it, or a frame does, both ways, or its own device
-works; the OS loader takes the machine over, and an exit handler really ran, if there is one. What fails on some kinds
-only is the rules' business, and they say more about it than a smoke test can.
+works; the OS loader takes the machine over, and an exit handler really ran, if there is one. A core without a loader is
+left by the suite itself. What fails on some kinds only is the rules' business, and they say more about it than a smoke
+test can.
 """
 
 from collections.abc import Iterator
 
-from sevconf.contract import Capability, Machine, Target
+from sevconf.contract import Capability, EventSpec, Machine, Target
 from sevconf.contract.disk import BLOCK
 from sevconf.errors import CannotStart, ForeignFailure
 from sevconf.trace import Dma, EventCreated, party_of
-from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EventGroup, MachineKind, Party, Tpl
+from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EVT_SIGNAL_EXIT_BOOT_SERVICES, EventGroup, MachineKind, Party, Tpl
 
 #: Seed of the machines.
 _SEED = 0
@@ -80,6 +81,8 @@ def _steps(target: Target, machine: Machine) -> Iterator[tuple[str, str, str]]:
         yield from _own_device(machine)
     if Capability.OS_LOADER in target.capabilities:
         yield from _exit(machine)
+    elif Capability.CORE_SERVICES in target.capabilities:
+        yield from _core(machine)
 
 
 def _block(machine: Machine) -> Iterator[tuple[str, str, str]]:
@@ -148,6 +151,21 @@ def _exit(machine: Machine) -> Iterator[tuple[str, str, str]]:
         level = "" if call is None or call.tpl is Tpl.APPLICATION else f" at {call.tpl}"
         culprit = loader if level else Party.CORE.value
         yield culprit, f"end boot services{level}", f"lets no exit handler run, though there are {len(waiting)}"
+
+
+def _core(machine: Machine) -> Iterator[tuple[str, str, str]]:
+    core = Party.CORE.value
+    status = machine.core.create_event(EventSpec("handler", EVT_SIGNAL_EXIT_BOOT_SERVICES, Tpl.CALLBACK))
+    if status.is_error:
+        yield core, "create an exit handler", f"returns {status}"
+    status, memory_map = machine.core.memory_map()
+    if status.is_error:
+        yield core, "tell the memory map", f"returns {status}"
+    status = machine.core.exit_boot_services(memory_map.map_key)
+    if status.is_error:
+        yield core, "end boot services", f"returns {status}"
+    if not machine.trace.handlers():
+        yield core, "end boot services", "lets no exit handler run, though there is one"
 
 
 def _driver(machine: Machine) -> str:

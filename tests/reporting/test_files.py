@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sevconf.errors import RecordError
+from sevconf.errors import RecordError, SevconfError
 from sevconf.reporting.files import from_json, read_report, to_json, write, write_all
 from sevconf.reporting.record import RowRecord
 from sevconf.verdict import Verdict
@@ -69,9 +69,10 @@ def test_a_file_is_written_whole_or_not(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "report.json"
     write(path, "old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(SevconfError, match="cannot be written: full"):
         write(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def _changed(**fields: Any) -> str:

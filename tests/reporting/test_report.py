@@ -55,8 +55,8 @@ def test_claims_are_all_there(catalogue: Catalogue) -> None:
     assert (claims["T41"].passed, claims["T41"].rows) == (1, 1)
     assert claims["T43"].verdict is Verdict.NOT_COUNTED
     assert claims["T01"].verdict is Verdict.NOT_IMPLEMENTED
-    assert claims["T14"].verdict is Verdict.NOT_TESTABLE
-    assert claims["T14"].reason
+    assert claims["T17"].verdict is Verdict.NOT_TESTABLE
+    assert claims["T17"].reason
     assert not claims["T01"].reason
 
 

@@ -16,11 +16,12 @@ from sevconf.subjects.binary.firmware.system import Judge, status_of
 from sevconf.subjects.binary.ground import Ground
 from sevconf.subjects.binary.images.image import Image
 from sevconf.subjects.binary.origin import Package
-from sevconf.vocabulary import PROTOCOL_NAMES, AllocateType, DmaOperation, EfiStatus, Gva, MemoryType, PciAttribute
+from sevconf.vocabulary import PROTOCOL_NAMES, AllocateType, DmaOperation, EfiStatus, Gva, MemoryType
 
 #: EDKII_IOMMU_OPERATION; the 64-bit twin of each comes three behind it.
 _OPERATIONS = {DmaOperation.READ: 0, DmaOperation.WRITE: 1, DmaOperation.COMMON_BUFFER: 2}
 _WIDE = 3
+_DUAL_ADDRESS_CYCLE = 0x8000
 
 
 def actor_of(image: Image) -> str:
@@ -80,9 +81,9 @@ class BinaryIommu:
         return known, tuple(outputs)
 
     def allocate_buffer(self, memory_type: MemoryType, pages: int, *, wide: bool = False) -> tuple[EfiStatus, Gva]:
-        """AllocateBuffer, for a bus master that may reach beyond 4 GiB if `wide`."""
-        attributes = PciAttribute.DUAL_ADDRESS_CYCLE if wide else 0
-        status, (host,) = self._ask("AllocateBuffer", AllocateType.ANY_PAGES, memory_type, pages, 0, attributes)
+        """AllocateBuffer; `wide` is EDKII_IOMMU_ATTRIBUTE_DUAL_ADDRESS_CYCLE."""
+        flags = _DUAL_ADDRESS_CYCLE if wide else 0
+        status, (host,) = self._ask("AllocateBuffer", AllocateType.ANY_PAGES, memory_type, pages, 0, flags)
         return status, Gva(0 if status.is_error else host)
 
     def free_buffer(self, pages: int, host: Gva) -> EfiStatus:

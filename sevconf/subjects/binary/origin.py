@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sevconf.contract.driver import Role
 from sevconf.subjects.binary.images.image import Image
 from sevconf.subjects.binary.platform import Platform
 from sevconf.subjects.binary.symbols import Symbols
@@ -27,11 +28,12 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class BinaryOrigin:
-    """Where a package is, and who acts when its image does."""
+    """Where a package is, who acts when its image does, and its role."""
 
     name: str
     file: str
     culprit: str
+    role: Role = "iommu-driver"
 
     def package(self) -> Package:
         """Read the package, once a process."""
@@ -40,10 +42,11 @@ class BinaryOrigin:
 
 @dataclass(frozen=True, slots=True)
 class ModelOrigin:
-    """A machine of the model, by the name of its target: only what lies beneath it is foreign."""
+    """A machine of the model, by the name of its target; only what lies beneath it is foreign."""
 
     name: str
     culprit: str
+    role: Role = "driver"
 
 
 @cache

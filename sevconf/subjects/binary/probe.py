@@ -62,10 +62,9 @@ def _driver(package: Package, judge: Judge, bench: Bench) -> Probed:
         driver.load()
         for device, function in zip(bench.devices, functions, strict=True):
             driver.put_on(cast("Any", machine.pci_io(cast("Any", function))), device.function.devfn)
-            if driver.supported().is_error:
+            if driver.supported().is_error or driver.start().is_error:
                 driver.leave()
                 continue
-            driver.start()
             text = device.backing.order.text
             return Probed(False, tuple(firmware.missing), text, driver.produces_blocks(), driver.produced())
     return Probed(False, tuple(firmware.missing))

@@ -32,6 +32,8 @@ class Border:
         self.failure: BaseException | None = None
         self.asked = ""
         self.trace = Trace()
+        #: Processes that the suite itself started here.
+        self.processes: frozenset[int] = frozenset()
         self._limits = limits
         self._fingerprint = fingerprint
         self._tell = tell

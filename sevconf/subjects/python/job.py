@@ -30,16 +30,14 @@ class Job:
     `device` is tried on, if not on what its class names: one of QEMU's (`qemu:MODEL[,option=value…]`), or a class that
     models one (`FILE.py:CLASS`, `MODULE:CLASS`). A binary driver is tried on one of QEMU's, which is the machine's disk
     if it is a `disk`.
-
-    `iommu` is the binary IOMMU driver beneath it, if it is not the reference's.
     """
 
     origin: Origin | BinaryOrigin | ModelOrigin
     kind: MachineKind | None = None
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
-    iommu: BinaryOrigin | None = None
     device: str = ""
+    iommu: BinaryOrigin | None = None
     disk: bool = False
 
     @property

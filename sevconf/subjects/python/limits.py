@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sevconf.errors import UsageError
 
-#: Seconds that foreign code may take for one request.
+#: Seconds that foreign code may take for one scenario.
 WALL = 10.0
 #: Environment variable that sets another limit of that kind, for slow machines and for tests.
 WALL_VARIABLE = "SEVCONF_WALL_LIMIT"
@@ -34,7 +34,7 @@ def _wall() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`wall` is seconds a request, `cpu` seconds a worker, `memory` bytes beyond the start, `output` bytes a file."""
+    """`wall` is seconds a machine, `cpu` seconds a worker, `memory` bytes beyond the start, `output` bytes a file."""
 
     wall: float = field(default_factory=_wall)
     cpu: int = CPU

@@ -20,8 +20,10 @@ from sevconf.errors import CannotStart, LostContact
 from sevconf.subjects.python.job import READY, Job
 from sevconf.subjects.python.line import ROOM
 
-#: Seconds that the forker may take to start, and to answer an order.
+#: Seconds that the forker may take to start.
 PATIENCE = 60
+#: Seconds that it may take to answer an order.
+ANSWER = 20
 #: Seconds that it may take to end its workers and itself.
 FAREWELL = 10
 #: Bytes of the forker's largest answer.
@@ -65,6 +67,7 @@ class Nursery:
         #: Answers of the forker that nobody waited for.
         self._owed = 0
         self._stop: weakref.finalize[Any, Nursery] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def fork(self, job: Job) -> Child:
         """
@@ -75,6 +78,8 @@ class Nursery:
             LostContact: it does not answer.
 
         """
+        if self.harmed():
+            self.close()
         control = self._control or self._start()
         ours, theirs = socket.socketpair()
         ours.settimeout(job.limits.wall)
@@ -99,7 +104,8 @@ class Nursery:
     def end(self, child: Child) -> int | None:
         """Kill a worker and all that it started; returns its wait status, or None if nobody knows."""
         try:
-            if self._control is None:
+            if self._control is None or self.harmed():
+                self.close()
                 return None
             self._control.send(pickle.dumps(child.pid))
             return self._answer(self._control)
@@ -122,9 +128,21 @@ class Nursery:
         finally:
             child.close()
 
+    def harmed(self) -> bool:
+        """Tell whether the forker ended or is stopped by a signal, though nobody here asked it to."""
+        if self._process is None:
+            return False
+        if self._process.poll() is not None:
+            return True
+        status = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii", errors="replace")
+        return status.rpartition(")")[2].split()[0] in {"T", "t", "Z", "X"}
+
     def close(self) -> None:
         """End the forker, and with it every worker."""
         self._control, self._owed = None, 0
+        if self._process is not None and self.harmed():
+            self._process.kill()
+        self._process = None
         if self._stop is not None:
             self._stop()
 
@@ -148,6 +166,7 @@ class Nursery:
                 env={**os.environ, **_ENVIRONMENT},
             )
             theirs.close()
+            self._process = process
             self._stop = weakref.finalize(self, _farewell, ours, process)
             ours.settimeout(PATIENCE)
             try:
@@ -159,6 +178,7 @@ class Nursery:
                 errors.seek(0)
                 lines = errors.read().decode(errors="replace").strip().splitlines() or ["it says nothing"]
                 raise CannotStart(self._target, f"the process that makes workers does not come up: {lines[-1]}")
+        ours.settimeout(ANSWER)
         self._control = ours
         return ours
 

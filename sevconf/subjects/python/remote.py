@@ -22,7 +22,7 @@ from sevconf.contract.machine import (
     OwnDeviceFacet,
     SetupFacet,
 )
-from sevconf.errors import ForeignFailure, LostContact, TimedOut, Unsupported
+from sevconf.errors import ForeignFailure, Hung, LostContact, TimedOut, Unsupported
 from sevconf.subjects.python import words
 from sevconf.subjects.python.job import FAREWELL, FOREIGN_FACETS, MUTE, Job
 from sevconf.subjects.python.line import Answer, Failure, Inbox, LineError, Request, drain, gulp, packed
@@ -34,11 +34,12 @@ from sevconf.vocabulary import Party, Tpl
 GLANCE = 0.005
 #: Seconds that a worker may take to end after its line did.
 DYING = 1.0
+_FORKER_HARMED = "stops or kills the process that makes its workers"
 
 
 class Conversation:
     """
-    Requests to one worker and what comes back, under the limit of time; the trace grows while the worker works.
+    Requests to one worker and what comes back, under one limit of time for all of them; the trace grows meanwhile.
 
     After a failure that ended the worker, every further request fails in the same way.
     """
@@ -51,6 +52,7 @@ class Conversation:
         self._entries = Inbox()
         self._failure: BaseException | None = None
         self._output = ""
+        self._spent = 0.0
         self._child = nursery.fork(job)
         self._open = True
 
@@ -85,7 +87,13 @@ class Conversation:
 
     def answer(self, request: Request) -> Any:
         """Return what the worker answers to a request, or raise what it says went wrong."""
-        deadline = time.monotonic() + self._job.limits.wall
+        began = time.monotonic()
+        try:
+            return self._answer(request, began + self._job.limits.wall - self._spent)
+        finally:
+            self._spent += time.monotonic() - began
+
+    def _answer(self, request: Request, deadline: float) -> Any:
         while True:
             speaks, dead = wait(self._child, min(deadline - time.monotonic(), GLANCE))
             piece = gulp(self._child.line) if speaks else b""
@@ -139,11 +147,14 @@ class Conversation:
     def _hung(self, request: Request) -> NoReturn:
         seconds = f"{self._job.limits.wall:g} s"
         if request.facet in FOREIGN_FACETS:
-            self._fail(ForeignFailure(self._job.origin.culprit, self._about(request), f"hung past {seconds}"))
+            self._fail(Hung(self._job.origin.culprit, self._about(request), f"hung past {seconds}"))
         self._fail(TimedOut(self._job.origin.name, f"{request.facet}.{request.method} takes longer than {seconds}"))
 
     def _died(self, request: Request) -> NoReturn:
         by_itself = ended(self._child, DYING)
+        if self._nursery.harmed():
+            self.close()
+            self._fail(ForeignFailure(self._job.origin.culprit, self._about(request), _FORKER_HARMED))
         status = self.close()
         if not by_itself:
             how = "cuts the line between its worker and the suite"
@@ -160,10 +171,12 @@ class Conversation:
         """End the worker in peace: one that did not fail so far is asked whether it is still itself."""
         if self._open:
             try:
-                self.ask(Request(FAREWELL, "", {}, "leave the suite's code alone"))
+                self.ask(Request(FAREWELL, "", {}, "leave the suite alone"))
             except BaseException:
                 self.close()
                 raise
+            if self._nursery.harmed():
+                self._fail(ForeignFailure(self._job.origin.culprit, "leave other processes alone", _FORKER_HARMED))
             self._output = self._read_output()
             self._open = False
             self._nursery.release(self._child)
@@ -249,8 +262,8 @@ class RemoteMachine:
 
     def __init__(self, nursery: Nursery, job: Job) -> None:
         self._conversation = Conversation(nursery, job)
-        chooses = job.origin.culprit.startswith(f"{Party.IOMMU_DRIVER.value}:") and job.iommu is None
-        self.setup: SetupFacet = cast("SetupFacet", self._facet("setup")) if chooses else NoSetup()
+        own_iommu = job.origin.role == Party.IOMMU_DRIVER.value and job.iommu is None
+        self.setup: SetupFacet = cast("SetupFacet", self._facet("setup")) if own_iommu else NoSetup()
         self._conversation.answer(Request("driver", "", {}, "be imported"))
 
     @property

@@ -88,8 +88,6 @@ class PythonTarget:
     def capabilities(self) -> frozenset[Capability]:
         """All of the reference's, but what foreign code decides for itself, and drivers of other devices."""
         kind = self._description.kind
-        if self._description.role == "iommu-driver":
-            return frozenset(Capability)
         if kind is None:
             return frozenset(Capability) - OWN_CHOICES
         found = capabilities_of(kind)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ctypes import CDLL
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from sevconf.errors import ForeignFailure, LostContact, UsageError
@@ -125,11 +126,11 @@ def _orders(job: Job) -> list[Order]:
 
 
 def _tell(job: Job, speaker: Speaker, fingerprint: Fingerprint, bench: Bench | None) -> None:
+    border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     try:
-        border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
         speaker.say(Answer(description(job, border, bench)))
-    except ForeignFailure as failure:
-        speaker.fail(failure)
+    except ForeignFailure:
+        return  # told at the border
     except UsageError as error:
         speaker.fail(error)
     except BaseException as error:  # noqa: BLE001 -- a metaclass or property of the class may raise anything
@@ -138,22 +139,47 @@ def _tell(job: Job, speaker: Speaker, fingerprint: Fingerprint, bench: Bench | N
 
 def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerprint, bench: Bench | None) -> None:
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
+    border.processes = _children()
     border.asked = "be imported"
     facets = ReferenceFacets(machine(job, kind, border, bench))
-    if job.iommu is not None or job.origin.culprit.startswith(Party.IOMMU_DRIVER.value):
+    if job.iommu is not None or job.origin.role == Party.IOMMU_DRIVER.value:
         facets.setup = OwnLevelSetup(facets.reference)
     border.trace = facets.trace
     facets.trace.listen(speaker.note)
     speaker.say(Answer(None))
     for request in speaker.requests():
-        _answer(request, facets, border, speaker)
+        _answer(job, request, facets, border, speaker)
 
 
-def _answer(request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
+def _children() -> frozenset[int]:
+    """Return the processes that were started here and still run."""
+    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return frozenset(int(child) for child in listed.split())
+
+
+def _check_process(job: Job, border: Border) -> None:
+    """Fail if foreign code closed or filled its output, or leaves processes behind."""
+    try:
+        written = os.fstat(1).st_size
+    except OSError:
+        written = -1
+    how = ""
+    if written < 0 or sys.stdout.closed:
+        how = "closes its output"
+    elif written >= job.limits.output:
+        how = f"fills its output, at its limit of {job.limits.output >> 10} KiB"
+    elif _children() - border.processes:
+        how = "leaves processes behind: firmware runs on one processor"
+    if how:
+        border.fail(ForeignFailure(border.culprit, border.act, how))
+
+
+def _answer(job: Job, request: Request, facets: ReferenceFacets, border: Border, speaker: Speaker) -> None:
     border.asked = request.act
     try:
         if request.facet == FAREWELL:
             border.check()
+            _check_process(job, border)
             answer: Answer | Failure = Answer(None)
         else:
             act = getattr(getattr(facets, request.facet), request.method)

@@ -15,6 +15,7 @@ from sevconf.errors import Unsupported
 from sevconf.model.bus import Bus
 from sevconf.model.devices.copier import Copier
 from sevconf.model.devices.disk import Disk
+from sevconf.model.devices.own import OwnDevice
 from sevconf.model.hypervisor import Hypervisor
 from sevconf.model.machine import VTD_POLICIES, ReferenceMachine
 from sevconf.model.parts import Parts
@@ -65,7 +66,7 @@ class QemuMachine(ReferenceMachine):
         super().__init__(kind, seed, exchanged)
         ram = cast("SharedRam", self.ram)
         if not disk:
-            function = QemuFunction(self.recorder, bench, bench.devices[0], ram)
+            function = QemuFunction(self.recorder, bench, bench.devices[0], ram, OwnDevice.actor)
             self.functions = tuple(function if other is self.own_device else other for other in self.functions)
             self.own_device = function
         self.others = tuple(QemuFunction(self.recorder, bench, device, ram) for device in bench.devices[1:])

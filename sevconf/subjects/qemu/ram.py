@@ -40,6 +40,8 @@ class SharedRam(EncryptedRam):
         if self.holds(gpa, 1) and gpa < self.size:
             page = gpa // PAGE_SIZE
             self._written.add(page)
+            if self.changed is not None:
+                self.changed.add(page)
             if not self._page_flags[page] & _RAW_STALE:
                 self._page_flags[page] = _TOUCHED
 
@@ -62,10 +64,10 @@ class SharedRam(EncryptedRam):
         self._raw[start:end] = text[start - base : end - base]
         self._page_flags[first:behind] = _TOUCHED | _PRIVATE_FRESH
 
-    def lend(self, gpa: Gpa, cbit: CBit, *, write: bool) -> None:
+    def lend(self, gpa: Gpa, cbit: CBit, *, write: bool) -> int:
         """Lend a page as it is now."""
         self._distrust(gpa, 1)
-        super().lend(gpa, cbit, write=write)
+        return super().lend(gpa, cbit, write=write)
 
     def given_back(self) -> None:
         """Let devices have what was written to pages that were lent."""

@@ -19,8 +19,17 @@ from sevconf.subjects.qemu.bench import Bench
 from sevconf.subjects.qemu.models import order
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Dma, MappingMade
-from sevconf.vocabulary import EfiStatus, MachineKind, Party, Tpl
+from sevconf.vocabulary import (
+    EVT_NOTIFY_SIGNAL,
+    EVT_SIGNAL_EXIT_BOOT_SERVICES,
+    EfiStatus,
+    EventGroup,
+    MachineKind,
+    Party,
+)
 
+#: A group that nobody signals.
+PRIVATE = "0f0e0d0c-0b0a-0908-0706-050403020100"
 PATTERN = bytes(range(256)) * (3 * BLOCK // 256)
 
 
@@ -28,12 +37,13 @@ class Strict:
     """Lets a test fail when a binary does."""
 
     def fail(self, culprit: str, how: str) -> NoReturn:
+        """Fail."""
         pytest.fail(f"{culprit} {how}")
 
 
 @contextmanager
 def driven(ovmf: Path, name: str, device: str, *beneath: str, disk: bool = False) -> Iterator[ReferenceFacets]:
-    """A machine with a driver of OVMF's on a device."""
+    """Make a machine with a driver of OVMF's on a device."""
     unpacked = unpack(f"{ovmf}#{name}", Choices(beneath=beneath))
     try:
         with Bench([order(f"qemu:{device}")]) as bench:
@@ -44,7 +54,7 @@ def driven(ovmf: Path, name: str, device: str, *beneath: str, disk: bool = False
 
 
 def breaches(facets: ReferenceFacets) -> list[Breach]:
-    """What monitors find of drivers."""
+    """Return what monitors find of drivers."""
     found = (breach for monitor in MONITORS for breach in monitor.breaches(facets.trace))
     return [breach for breach in found if breach.culprit.startswith(Party.DRIVER.value)]
 
@@ -92,22 +102,22 @@ def test_a_controller_that_is_halted_hears_of_no_key(ovmf: Path) -> None:
     [("UhciDxe", "piix3-usb-uhci", (), {"DRV-01"}), ("VirtioRngDxe", "virtio-rng-pci", ("Virtio10",), set())],
     ids=["runs", "idle"],
 )
-def test_without_its_exit_handler_only_a_device_that_goes_on_is_charged(
+def test_without_its_exit_handler_only_a_device_that_goes_on_is_charged(  # noqa: PLR0917 -- parametrized
     ovmf: Path, monkeypatch: pytest.MonkeyPatch, name: str, device: str, beneath: tuple[str, ...], caught: set[str]
 ) -> None:
     """A schedule that runs goes on behind the exit; an idle device with its bus-master bit set does nothing."""
-    made = BootServices.create_event
+    by_type, by_group = BootServices.create_event, BootServices.create_event_ex
 
-    def without_handlers(self: BootServices, type: int, tpl: int, function: int, context: int) -> Any:
-        return (
-            made(self, 0x200, Tpl.CALLBACK, function, context)
-            if type == 0x201
-            else made(self, type, tpl, function, context)
-        )
+    def create_event(self: BootServices, type: int, *rest: Any) -> Any:
+        return by_type(self, EVT_NOTIFY_SIGNAL if type == EVT_SIGNAL_EXIT_BOOT_SERVICES else type, *rest)
 
+    def create_event_ex(self: BootServices, *given: Any) -> Any:
+        group = PRIVATE if given[-1] == EventGroup.EXIT_BOOT_SERVICES.value else given[-1]
+        return by_group(self, *given[:-1], group)
+
+    monkeypatch.setattr(BootServices, "create_event", create_event)
+    monkeypatch.setattr(BootServices, "create_event_ex", create_event_ex)
     with driven(ovmf, name, device, *beneath) as facets:
-        facets.reference.iommu  # noqa: B018 -- its own handler stays
-        monkeypatch.setattr(BootServices, "create_event", without_handlers)
         assert facets.own_device.start() is EfiStatus.SUCCESS
         assert facets.own_device.work() is EfiStatus.SUCCESS
         assert facets.loader.boot() is EfiStatus.SUCCESS

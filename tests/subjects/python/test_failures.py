@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -238,7 +239,8 @@ def test_no_process_is_left(target: Make) -> None:
     children = [int(line.split()[1]) for line in machine.output.splitlines()]
     assert len(children) == 2
     assert all(map(alive, children))
-    machine.close()
+    with pytest.raises(ForeignFailure, match="leaves processes behind: firmware runs on one processor"):
+        machine.close()
     deadline = time.monotonic() + 5
     while any(map(alive, children)) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -246,12 +248,14 @@ def test_no_process_is_left(target: Make) -> None:
 
 
 def test_forked_driver_cannot_answer_for_its_worker(target: Make) -> None:
-    """A child that goes on as the driver loses the line: there is one answer, or none."""
+    """A child that goes on as the driver loses the line: there is one answer, or none, and it is told in the end."""
     machine = target("ForksAndReturns").open(MachineKind.NONE, 1)
     try:
         status = machine.driver.start()
     except ForeignFailure as failed:
         assert failed.how == "writes into the line between its worker and the suite"  # noqa: PT017 -- either may be
+        machine.close()
     else:
         assert status is EfiStatus.SUCCESS
-    machine.close()
+        with suppress(ForeignFailure):  # the child may have ended by then
+            machine.close()

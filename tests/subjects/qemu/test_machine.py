@@ -70,7 +70,7 @@ def test_a_right_driver_carries_data_and_breaks_nothing(kind: MachineKind) -> No
     for bench in run(kind, EduDriver):
         assert bench.carry() == (EfiStatus.SUCCESS, SECRET)
         dma = [(entry.device, entry.write, entry.actor) for entry in bench.machine.trace.of(Dma)]
-        assert dma == [("device:edu", False, "device:edu"), ("device:edu", True, "device:edu")]
+        assert dma == [("device:own", False, "device:own"), ("device:own", True, "device:own")]
         bench.exit()
         assert len(list(bench.machine.trace.of(Dma))) == 2
         assert bench.charged() == []
@@ -94,7 +94,7 @@ def test_a_wrong_driver_breaks_its_rule(kind: MachineKind, driver: type[EduDrive
         assert rule in {breach.rule for breach in breaches}
         breach = next(breach for breach in breaches if breach.rule == rule)
         assert breach.culprit == bench.actor
-        assert breach.subject == "device:edu"
+        assert breach.subject == "device:own"
 
 
 def test_what_is_not_mapped_is_ciphertext_to_the_device() -> None:

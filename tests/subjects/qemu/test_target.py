@@ -69,7 +69,7 @@ def test_a_target_on_qemu_says_so() -> None:
         machine = target.open(MachineKind.SEV, 0)
         assert machine.own_device.start() is EfiStatus.SUCCESS
         assert machine.own_device.work() is EfiStatus.SUCCESS
-        states = [entry.running for entry in machine.trace.of(DeviceState) if entry.device == "device:edu"]
+        states = [entry.running for entry in machine.trace.of(DeviceState) if entry.device == "device:own"]
         assert states == [True]
         assert {entry.write for entry in machine.trace.of(Dma)} == {True, False}
         assert machine.own_device.stop() is EfiStatus.SUCCESS
@@ -122,7 +122,7 @@ def test_a_device_that_another_class_models(others: Path) -> None:
 def test_what_does_not_fit_is_refused(target: str, device: str, message: str) -> None:
     """Before anything is judged."""
     with pytest.raises(UsageError) as caught:
-        resolve(target, Choices(device=device)).close()
+        resolve(target, Choices(device)).close()
     assert message in str(caught.value)
 
 

@@ -97,6 +97,8 @@ class Processor:
         #: What the TLB holds: Unicorn's permissions by page of an address, and the form of each page of RAM.
         self._granted: dict[int, int] = {}
         self._lent: dict[Gpa, CBit] = {}
+        #: Pages of RAM by their places in its maps, as far as they were ever lent.
+        self._gpas: dict[int, Gpa] = {}
         self._windows: list[range] = []
         self._fault = ""
         self._error: BaseException | None = None
@@ -106,11 +108,11 @@ class Processor:
         raw, private = mmu.ram.forms
         for base, form in ((0, private), (RAW, raw)):
             place = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(form)))
-            self._uc.mem_map_ptr(base, mmu.ram.size, uc_const.UC_PROT_ALL, place)
+            self._uc.mem_map_ptr(base, len(form), uc_const.UC_PROT_ALL, place)
         self._uc.ctl_set_tlb_mode(uc_const.UC_TLB_VIRTUAL)
         self._uc.ctl_exits_enabled(True)
         self._hook(uc_const.UC_HOOK_TLB_FILL, self._fill)
-        self._hook(uc_const.UC_HOOK_MEM_WRITE, self._wrote, begin=RAW, end=RAW + mmu.ram.size - 1)
+        self._hook(uc_const.UC_HOOK_MEM_WRITE, self._wrote, begin=RAW, end=RAW + len(raw) - 1)
         self.write("cr0", CR0)
         self._cr3 = 0
 
@@ -269,12 +271,13 @@ class Processor:
         self._lent[gpa] = cbit
         if access == _WRITE:
             self._watch.writing(gpa)
-        self._mmu.ram.lend(gpa, cbit, write=access == _WRITE)
+        place = self._mmu.ram.lend(gpa, cbit, write=access == _WRITE)
+        self._gpas[place] = gpa
         # What a fetch finds is what a load through C=1 would.
         readable = access != _FETCH or page.cbit is CBit.SET
         granted = self._granted.get(number, 0) | wanted | (uc_const.UC_PROT_READ if readable else 0)
         self._granted[number] = granted
-        entry.paddr = gpa if cbit is CBit.SET else RAW + gpa
+        entry.paddr = place if cbit is CBit.SET else RAW + place
         entry.perms = granted
         return True
 
@@ -291,7 +294,8 @@ class Processor:
             self._uc.emu_stop()
 
     def _wrote(self, _uc: object, _access: int, address: int, size: int, *_: object) -> None:
-        gpa = address - RAW
+        offset = address % PAGE_SIZE
+        gpa = self._gpas[address - RAW - offset] + offset
         last = self._acts[-1] if self._acts else None
         if isinstance(last, Write) and last.gpa + last.length == gpa:
             self._acts[-1] = Write(last.gpa, last.length + size, last.rip)

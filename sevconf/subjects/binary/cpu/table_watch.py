@@ -5,7 +5,7 @@ Tables are ordinary RAM that the binary edits as it likes. When it first asks to
 at a flush of the TLB, and when the processor stops, kept and present content are compared. So a change is known before
 any access can meet it, and nothing is asked of each single store.
 
-Left out: entries above the page directory, which no C-bit of data depends on.
+Left out: entries of the PML4, which no C-bit of data depends on.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sevconf.model.mmu import Mmu
-from sevconf.model.page_table import PD, PDPT, PML4, PT
-from sevconf.vocabulary import LARGE_PAGE, PAGE_SIZE, CBit, Gpa, Gva
+from sevconf.model.page_table import PML4, PT
+from sevconf.vocabulary import PAGE_SIZE, CBit, Gpa, Gva
 
 _PRESENT, _LARGE = np.uint64(1), np.uint64(1 << 7)
 _ADDRESS = 0x000F_FFFF_FFFF_F000
 _ENTRIES = 512
 
+#: States of a page: what its leaf entry says.
+_ABSENT, _CLEAR, _SET = range(3)
+
 Entries = NDArray[np.uint64]
+States = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,46 +74,45 @@ class TableWatch:
         before = dict(self._kept)
         edited = [(self._tables[page], kept, self._entries(page)) for page, kept in before.items()]
         self._kept = {page: now for page, (_, _, now) in zip(before, edited, strict=True)}
-        flips: dict[int, CBit] = {}
+        found: list[Change] = []
         for table, kept, now in edited:
-            for index in np.flatnonzero(kept != now):
-                flips.update(self._flips(table, int(index), int(kept[index]), int(now[index]), before))
+            for index in np.flatnonzero(kept != now) if table.level < PML4 else ():
+                size = PAGE_SIZE << 9 * (table.level - PT)
+                was = self._cbits(table.level, int(kept[index]), before)
+                becomes = self._cbits(table.level, int(now[index]), {})
+                found += _runs(table.base + int(index) * size, was, becomes)
         if any(table.level != PT for table, _, _ in edited):
             self._survey()
-        return tuple(_runs(flips))
+        return tuple(_joined(sorted(found, key=lambda change: change.gva)))
 
-    def _flips(
-        self, table: _Table, index: int, old: int, new: int, before: dict[int, Entries]
-    ) -> Iterator[tuple[int, CBit]]:
-        """Yield the pages of one changed entry whose C-bit is another one now."""
-        if table.level not in {PD, PT}:
-            return
-        size = PAGE_SIZE if table.level == PT else LARGE_PAGE
-        base = table.base + index * size
-        was, now = self._cbits(table.level, old, before), self._cbits(table.level, new, {})
-        for number, (one, other) in enumerate(zip(was, now, strict=True)):
-            if one is not other and other is not None:
-                yield base + number * PAGE_SIZE, CBit.SET if other else CBit.CLEAR
-
-    def _cbits(self, level: int, entry: int, kept: dict[int, Entries]) -> list[bool | None]:
-        """Return the C-bit of each page that an entry covers; None is no page."""
-        mask = 1 << self._mmu.tables.cbit_position
-        if level == PT:
-            return [bool(entry & mask) if entry & 1 else None]
+    def _cbits(self, level: int, entry: int, kept: dict[int, Entries]) -> States:
+        """Return the state of each page that an entry covers, from tables as they were kept, or as they are."""
+        pages = 1 << 9 * (level - PT)
         if not entry & 1:
-            return [None] * _ENTRIES
-        if entry & int(_LARGE):
-            return [bool(entry & mask)] * _ENTRIES
+            return np.full(pages, _ABSENT, np.uint8)
+        mask = 1 << self._mmu.tables.cbit_position
+        if level == PT or entry & int(_LARGE):
+            return np.full(pages, _SET if entry & mask else _CLEAR, np.uint8)
         table = entry & _ADDRESS & ~mask
-        entries = kept[table] if table in kept else self._entries(Gpa(table))
-        return [bool(leaf & mask) if leaf & 1 else None for leaf in entries.tolist()]
+        if not self._mmu.ram.holds(table, PAGE_SIZE):
+            return np.full(pages, _ABSENT, np.uint8)
+        entries = kept[table] if table in kept else self._entries(table)
+        # Of a table of leaves all states are told at once; only entries that lead on are followed.
+        states = np.where(entries & np.uint64(mask), _SET, _CLEAR).astype(np.uint8)
+        states[entries & _PRESENT == 0] = _ABSENT
+        states = np.repeat(states, pages // _ENTRIES)
+        if level - 1 > PT:
+            for index in np.flatnonzero((entries & _PRESENT) & ~(entries >> np.uint64(7))):
+                part = slice(int(index) * pages // _ENTRIES, (int(index) + 1) * pages // _ENTRIES)
+                states[part] = self._cbits(level - 1, int(entries[index]), kept)
+        return states
 
     def _survey(self) -> None:
         self._tables, self._upper = {}, {}
         self._visit(self._mmu.tables.root, PML4, 0)
 
     def _visit(self, table: Gpa, level: int, base: int) -> None:
-        if table in self._tables or table + PAGE_SIZE > self._mmu.ram.size:
+        if table in self._tables or not self._mmu.ram.holds(table, PAGE_SIZE):
             return
         self._tables[table] = _Table(level, base)
         if level == PT:
@@ -119,7 +122,7 @@ class TableWatch:
         mask = _ADDRESS & ~(1 << self._mmu.tables.cbit_position)
         for index in np.flatnonzero(entries & _PRESENT):
             entry = int(entries[index])
-            if level in {PML4, PDPT} or not entry & int(_LARGE):
+            if level == PML4 or not entry & int(_LARGE):
                 self._visit(Gpa(entry & mask), level - 1, base + (int(index) << (3 + 9 * level)))
 
     def _bytes(self, table: int) -> bytes:
@@ -129,15 +132,25 @@ class TableWatch:
         return np.frombuffer(self._bytes(table), np.uint64)
 
 
-def _runs(flips: dict[int, CBit]) -> Iterator[Change]:
+def _runs(base: int, was: States, becomes: States) -> Iterator[Change]:
+    """Yield the pages that have another C-bit than before, neighbours together."""
+    flipped = np.flatnonzero((was != becomes) & (becomes != _ABSENT))
+    for run in np.split(flipped, np.flatnonzero((np.diff(flipped) != 1) | (np.diff(becomes[flipped]) != 0)) + 1):
+        if len(run):
+            start = base + int(run[0]) * PAGE_SIZE
+            cbit = CBit.SET if becomes[run[0]] == _SET else CBit.CLEAR
+            yield Change(Gva(start), Gpa(start), len(run), cbit)
+
+
+def _joined(changes: list[Change]) -> Iterator[Change]:
     """Put neighbours that became alike together; in firmware an address is its physical one."""
-    run: Change | None = None
-    for page in sorted(flips):
-        if run is not None and page == run.gva + run.pages * PAGE_SIZE and flips[page] is run.cbit:
-            run = Change(run.gva, run.gpa, run.pages + 1, run.cbit)
+    last: Change | None = None
+    for change in changes:
+        if last is not None and (last.gva + last.pages * PAGE_SIZE, last.cbit) == (change.gva, change.cbit):
+            last = Change(last.gva, last.gpa, last.pages + change.pages, last.cbit)
             continue
-        if run is not None:
-            yield run
-        run = Change(Gva(page), Gpa(page), 1, flips[page])
-    if run is not None:
-        yield run
+        if last is not None:
+            yield last
+        last = change
+    if last is not None:
+        yield last
