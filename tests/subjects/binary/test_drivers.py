@@ -98,11 +98,11 @@ def test_a_controller_that_is_halted_hears_of_no_key(ovmf: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "device", "beneath", "caught"),
-    [("UhciDxe", "piix3-usb-uhci", (), {"DRV-01"}), ("VirtioRngDxe", "virtio-rng-pci", ("Virtio10",), set())],
+    [("UhciDxe", "piix3-usb-uhci", (), True), ("VirtioRngDxe", "virtio-rng-pci", ("Virtio10",), False)],
     ids=["runs", "idle"],
 )
 def test_without_its_exit_handler_only_a_device_that_goes_on_is_charged(  # noqa: PLR0917 -- parametrized
-    ovmf: Path, monkeypatch: pytest.MonkeyPatch, name: str, device: str, beneath: tuple[str, ...], caught: set[str]
+    ovmf: Path, monkeypatch: pytest.MonkeyPatch, name: str, device: str, beneath: tuple[str, ...], caught: bool
 ) -> None:
     """A schedule that runs goes on behind the exit; an idle device with its bus-master bit set does nothing."""
     by_type, by_group = BootServices.create_event, BootServices.create_event_ex
@@ -124,7 +124,7 @@ def test_without_its_exit_handler_only_a_device_that_goes_on_is_charged(  # noqa
         assert facets.loader.boot() is EfiStatus.SUCCESS
         facets.host.run_devices(4)
         assert facets.reference.own_device.masters_bus  # type: ignore[attr-defined]
-        assert {breach.rule for breach in breaches(facets)} == caught
+        assert ("DRV-01" in {breach.rule for breach in breaches(facets)}) is caught
 
 
 def test_the_device_is_found_by_asking_the_driver(ovmf: Path) -> None:
