@@ -17,7 +17,7 @@ from sevconf.subjects.binary.firmware.pci_io import PciIoServices
 from sevconf.subjects.binary.firmware.system import Firmware, Judge, status_of
 from sevconf.subjects.binary.images.image import Image
 from sevconf.subjects.binary.origin import Package
-from sevconf.subjects.binary.work import WORK, Caller, read_blocks, write_blocks
+from sevconf.subjects.binary.work import PARTING, WORK, Caller, read_blocks, write_blocks
 from sevconf.subjects.qemu.function import BarPciIo
 from sevconf.vocabulary import EfiStatus
 from sevconf.vocabulary.protocols import DEVICE_PATH
@@ -122,6 +122,13 @@ class BinaryDriver:
         if known is None:
             self._judge.fail(self.actor, f"returns {number:#x} from {member}, which is no status of UEFI that fits")
         return known
+
+    def let_users_go(self) -> None:
+        """Let who uses its protocols end that, as drivers above it do before it is stopped."""
+        for caller in self._callers.values():
+            if caller.protocol in PARTING:
+                PARTING[caller.protocol](caller)
+        self._callers.clear()
 
     def leave(self) -> None:
         """Take what is beneath it off a device that it does not manage."""

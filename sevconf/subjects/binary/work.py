@@ -247,3 +247,21 @@ WORK: Mapping[Protocol, Callable[[Caller], EfiStatus]] = {
     RANDOM: _random,
     GRAPHICS: _picture,
 }
+
+
+def _stop_polling(caller: Caller) -> None:
+    """Take the transfer back that polls the keyboard."""
+    if caller.polled:
+        numbers = (_ADDRESSED, 0x81, caller.speed, 8, 0, 0, 0, 0, _translator(caller), 0, 0)
+        caller.call("AsyncInterruptTransfer", *numbers)
+        caller.polled = False
+
+
+def _shut_down(caller: Caller) -> None:
+    """Shut the card down."""
+    caller.call("Shutdown")
+    caller.call("Stop")
+
+
+#: What a user of a protocol does before the driver beneath it is stopped, as drivers above it do in their own Stop.
+PARTING: Mapping[Protocol, Callable[[Caller], None]] = {USB2_HC: _stop_polling, SIMPLE_NETWORK: _shut_down}
