@@ -33,6 +33,7 @@ def test_a_report_holds_what_it_must() -> None:
         "package": "ovmf",
         "version": "2022.11",
         "tools": {"qemu": "7.2"},
+        "limits": [],
         "revision": "2.7",
     }
     assert fields["footer"] == {"expected": 10, "suite_sha256": "ef" * 32}

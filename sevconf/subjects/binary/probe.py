@@ -7,7 +7,7 @@ from sevconf.model.machine import ReferenceMachine
 from sevconf.subjects.binary.abi.protocols import IOMMU
 from sevconf.subjects.binary.driver import BinaryDriver
 from sevconf.subjects.binary.firmware.system import Firmware, Judge, Options
-from sevconf.subjects.binary.iommu import BinaryIommu
+from sevconf.subjects.binary.inject.drivers import driver_type
 from sevconf.subjects.binary.origin import Package
 from sevconf.subjects.qemu.bench import Bench
 from sevconf.subjects.qemu.machine import QemuMachine
@@ -40,7 +40,7 @@ def probe(package: Package, judge: Judge, bench: Bench | None = None) -> Probed:
 
 def _iommu(package: Package, judge: Judge) -> Probed:
     machine = ReferenceMachine(MachineKind.SEV, _SEED)
-    iommu = BinaryIommu(package, machine.core, machine.guest, machine.ledger, judge=judge)
+    iommu = driver_type(package.inject)(package, machine.core, machine.guest, machine.ledger, judge=judge)
     with machine.recorder.acting(iommu.actor):
         iommu.enter()
         if iommu.firmware.find(IOMMU) is not None:

@@ -22,6 +22,7 @@ from sevconf.subjects.binary.abi.protocols import IOMMU
 from sevconf.subjects.binary.driver import actor_of as driver_actor
 from sevconf.subjects.binary.driver import is_driver
 from sevconf.subjects.binary.images.files import load, place_of
+from sevconf.subjects.binary.inject.table import check
 from sevconf.subjects.binary.origin import BinaryOrigin, Package
 from sevconf.subjects.binary.platform import era
 from sevconf.subjects.binary.probe import Probed
@@ -73,12 +74,13 @@ def unpack(name: str, choices: Choices) -> Unpacked:
         Unsupported: it is of another architecture or form.
 
     """
+    check(choices.inject)
     place = place_of(name)
     image = load(place)
     # A bare name beneath is one of the same file.
     beneath = tuple(load(place_of(other if "#" in other else f"{place.path}#{other}")) for other in choices.beneath)
     symbols = symbols_beside(place.path, image.base, image.size)
-    package = Package(image, symbols, beneath, era(choices.era), tuple(map(_pcd, choices.pcd)))
+    package = Package(image, symbols, beneath, era(choices.era), tuple(map(_pcd, choices.pcd)), choices.inject)
     folder = Path(tempfile.mkdtemp(prefix="sevconf-"))
     (folder / "package").write_bytes(pickle.dumps(package))
     return Unpacked(package, place.name, place.path, folder)
@@ -126,6 +128,8 @@ class BinaryTarget:
             raise
 
     def _check_choice(self, unpacked: Unpacked) -> None:
+        if self._driver and unpacked.package.inject:
+            raise UsageError(f"expected an IOMMU driver with --inject, and {unpacked.name} is a device's driver")
         if self._choice and not self._driver:
             raise UsageError(f"expected a device's driver with --device, and {unpacked.name} is an IOMMU driver")
         if self._choice and order(self._choice).model.name not in WATCHED:
@@ -185,7 +189,8 @@ class BinaryTarget:
         """What is judged: the image, and the package of its file."""
         sha256 = "" if self._unpacked is None else self._unpacked.package.image.sha256
         package, package_version = package_of(self._place.path)
-        tools = tuple((tool, version(tool)) for tool in _TOOLS)
+        inject = () if self._unpacked is None else self._unpacked.package.inject
+        tools = (*((tool, version(tool)) for tool in _TOOLS), *((("--inject", inject),) if inject else ()))
         if self._driver:
             tools += (("qemu", qemu_version()), ("device", self._probed.device))
         return Identity(self._place.name, "binary", sha256, package, package_version, tools, self._limit)
