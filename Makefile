@@ -22,7 +22,7 @@ check: $(VENV)/installed-dev
 cover: export COVERAGE_PROCESS_START = $(CURDIR)/pyproject.toml
 cover: $(VENV)/installed-dev
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 

@@ -45,7 +45,7 @@ _KNOWN = "`sevconf list targets` shows what can be judged"
 #: Names that are spoken for, and not built yet.
 _TO_COME = re.compile(r".*\.jsonl", re.IGNORECASE)
 #: A file that holds images of UEFI, and which of them.
-_BINARY = re.compile(r"[^#,]+\.(efi|rom|fd|fv|cap)(#.+)?", re.IGNORECASE)
+_BINARY = re.compile(r"(?!firmware:)[^#,]+\.(efi|rom|fd|fv|cap)(#.+)?", re.IGNORECASE)
 
 
 def resolve(name: str, choices: Choices | None = None) -> Target:

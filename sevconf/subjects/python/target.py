@@ -89,7 +89,8 @@ class PythonTarget:
         """All of the reference's, but what foreign code decides for itself, and drivers of other devices."""
         kind = self._description.kind
         if kind is None:
-            return frozenset(Capability) - OWN_CHOICES
+            beside_iommu = self._description.role == Party.IOMMU_DRIVER.value  # drivers are the reference's
+            return frozenset(Capability) - (frozenset() if beside_iommu else OWN_CHOICES)
         found = capabilities_of(kind)
         return found if self._description.queueing else found - {Capability.WRITE_IN_FLIGHT}
 
