@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check cover mutation bench fuzz-core sensitivity soak clean
+.PHONY: run test check cover mutation bench fuzz-core fuzz-iommu sensitivity variants soak clean
 
 # Judge the reference machine: prints the tables, writes reports/reference/.
 run: $(VENV)/installed
@@ -41,6 +41,14 @@ fuzz-core: $(VENV)/installed-dev
 # Every machine with one bug against every rule: writes reports/sensitivity/, and goes on where it stopped.
 sensitivity: $(VENV)/installed
 	$(BIN)/sevconf sensitivity -n 2 --resume build/sensitivity.json --report-dir reports/sensitivity
+
+# Random stories of DMA, on the real IoMmuDxe and on the model; FUZZ=--seed=7 repeats one run.
+fuzz-iommu: $(VENV)/installed-dev
+	$(BIN)/python -m tests.differential $(FUZZ)
+
+# Debian's IoMmuDxe, built with one change each and judged; needs what tests/variants.py says.
+variants: $(VENV)/installed-dev
+	$(BIN)/python -m tests.variants $(VARIANTS)
 
 # Everything, for hours; picks up where it stopped.
 soak: $(VENV)/installed-dev

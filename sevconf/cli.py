@@ -9,6 +9,7 @@ command needs is imported when it runs, so that `--help` is quick.
 import dataclasses
 import difflib
 import functools
+import json
 import sys
 import traceback
 from collections.abc import Iterable
@@ -20,6 +21,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sevconf import __version__
+from sevconf.cli_comfort import COMMANDS as COMFORT
+from sevconf.cli_comfort import make_folder, rules_like, show, targets_like
+from sevconf.cli_explore import explore
+from sevconf.cli_reports import COMMANDS as REPORTS
+from sevconf.cli_reports import today
 from sevconf.errors import ForeignFailure, Hung, RecordError, SevconfError, UsageError
 from sevconf.verdict import ExitCode
 from sevconf.vocabulary import Profile
@@ -59,7 +65,9 @@ def _complain(word: str, error: object, code: int) -> int:
     return code
 
 
-_TARGET = click.option("--target", "-t", default="reference", show_default=True, help="What to judge.")
+_TARGET = click.option(
+    "--target", "-t", default="reference", show_default=True, shell_complete=targets_like, help="What to judge."
+)
 
 #: What a command line may choose of a target beside its name.
 _CHOICES = (
@@ -79,6 +87,7 @@ _CHOICES = (
     click.option("--era", default="edk2-202211", show_default=True, help="Firmware era of a binary's platform."),
     click.option("--with", "beneath", multiple=True, metavar="IMAGE", help="Start this image before the binary."),
     click.option("--pcd", multiple=True, metavar="TOKEN=VALUE", help="Value of a PCD in a binary's build."),
+    click.option("--inject", default="", metavar="FAULT", help="Put this fault into the binary, from outside."),
 )
 
 
@@ -112,12 +121,22 @@ def main() -> None:
     show_default=True,
     help="Whose rules count.",
 )
-@click.option("--rule", "rules", multiple=True, metavar="ID", help="Run this rule only; repeatable.")
+@click.option(
+    "--rule", "rules", multiple=True, metavar="ID", shell_complete=rules_like, help="Run this rule only; repeatable."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
 @click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), help="Write the report there.")
-@click.option("--traces", is_flag=True, help="Keep the trace of every scenario in the report's folder.")
+@click.option("--traces", is_flag=True, help="Keep every trace in the report's folder, not only failures'.")
+@click.option(
+    "--deviations",
+    "deviations_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A TOML file of failures that are known and do not count; see `sevconf deviations`.",
+)
 @click.option("-n", "workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 is none but this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json instead of tables.")
+@click.option("--quiet", "-q", is_flag=True, help="Print one line alone: what it comes to.")
+@click.option("--verbose", "-v", is_flag=True, help="Tell each row on stderr when it is through.")
 @click.pass_context
 def run(  # noqa: PLR0917 -- click passes every option by name
     ctx: click.Context,
@@ -127,13 +146,18 @@ def run(  # noqa: PLR0917 -- click passes every option by name
     seed: int,
     report_dir: Path | None,
     traces: bool,
+    deviations_file: Path | None,
     workers: int,
     as_json: bool,
+    quiet: bool,
+    verbose: bool,
     choices: "Choices",
 ) -> None:
     """Run the rules on a target and say what it comes to."""
+    from sevconf.deviations import load as load_deviations
     from sevconf.judge import Setting
-    from sevconf.reporting.files import to_json
+    from sevconf.reporting.files import TRACES, to_json
+    from sevconf.reporting.sections import outcome
     from sevconf.reporting.table import table
     from sevconf.run import Order
     from sevconf.subjects.registry import resolve
@@ -144,7 +168,8 @@ def run(  # noqa: PLR0917 -- click passes every option by name
         raise UsageError("expected --report-dir with --traces", hint="traces are kept in the report's folder")
     catalogue = load(suite_root())
     chosen = _chosen(catalogue, rules)
-    _folder(report_dir)
+    make_folder(report_dir)
+    deviations = load_deviations(deviations_file) if deviations_file else ()
     judged = resolve(target, choices)
     smoked = True
     try:
@@ -158,12 +183,16 @@ def run(  # noqa: PLR0917 -- click passes every option by name
                 choices = replace(choices, timeout=_shorter(choices.timeout))
                 judged.close()
                 judged = resolve(target, choices)
-        folder = report_dir / "traces" if report_dir and traces else None
-        setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder)
-        report = _run(setting, Order(target, workers, report_dir, choices))
+        folder = report_dir / TRACES if report_dir else None
+        setting = Setting(catalogue, judged, Profile(profile), seed, chosen, folder, traces)
+        order = Order(target, workers, report_dir, choices, deviations, today())
+        report = _run(setting, order, quiet=quiet, verbose=verbose)
     finally:
         judged.close()
-    click.echo(to_json(report) if as_json else table(report), nl=False)
+    if as_json:
+        click.echo(to_json(report), nl=False)
+    else:
+        show(f"{outcome(report)}\n" if quiet else table(report))
     code = report.exit_code()
     if not smoked and code != ExitCode.ERROR:
         code = ExitCode.NONCONFORMING
@@ -186,17 +215,27 @@ def _shorter(timeout: float | None) -> float:
     return shorter
 
 
-def _run(setting: "Setting", order: "Order") -> Any:
+class _Teller:
+    """Tells rows one by one, in place of a bar."""
+
+    def update(self, n_steps: int, current_item: Any = None) -> None:  # noqa: ARG002 -- as a bar of click's is called
+        """Tell a row that is through."""
+        if current_item is not None:
+            click.echo(current_item, err=True)
+
+
+def _run(setting: "Setting", order: "Order", *, quiet: bool, verbose: bool) -> Any:
     from sevconf.run import run as run_all
 
-    with _bar(len(setting.rows), order.target) as progress:
+    bar = nullcontext(_Teller() if verbose else None) if quiet or verbose else _bar(len(setting.rows), order.target)
+    with bar as progress:
         return run_all(setting, order, progress)
 
 
 def _bar(length: int, label: str) -> "AbstractContextManager[Progress | None]":
     if not sys.stderr.isatty():
         return nullcontext()
-    return click.progressbar(length=length, label=label, file=sys.stderr)
+    return click.progressbar(length=length, label=label, show_pos=True, file=sys.stderr)
 
 
 def _chosen(catalogue: "Catalogue", rules: Iterable[str]) -> frozenset[str]:
@@ -206,14 +245,6 @@ def _chosen(catalogue: "Catalogue", rules: Iterable[str]) -> frozenset[str]:
             hint = f"did you mean {' or '.join(near)}?" if near else "`sevconf list rules` shows them"
             raise UsageError(f"expected the id of a rule, not {rule!r}", hint=hint)
     return frozenset(rules or catalogue.rules)
-
-
-def _folder(folder: Path | None) -> None:
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"expected a folder to write to: {error}") from error
 
 
 def _smoke(target: "Target") -> None:
@@ -229,7 +260,8 @@ def _smoke(target: "Target") -> None:
 @main.command()
 @_TARGET
 @_choices
-def smoke(target: str, choices: "Choices") -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a sentence.")
+def smoke(target: str, choices: "Choices", as_json: bool) -> None:
     """Show that a target can be driven at all, before any rule is judged on it."""
     from sevconf.subjects.registry import resolve
 
@@ -238,7 +270,7 @@ def smoke(target: str, choices: "Choices") -> None:
         _smoke(judged)
     finally:
         judged.close()
-    click.echo(f"{target}: the smoke test passed")
+    click.echo(json.dumps({"target": target, "passed": True}) if as_json else f"{target}: the smoke test passed")
 
 
 @main.command()
@@ -250,7 +282,7 @@ def jury(ctx: click.Context, cores: tuple[str, ...], report_dir: Path, everythin
     """Set the reference and real cores side by side, rule by rule; exit code 1 if a difference is unexplained."""
     from sevconf.jurors import CORES, assemble
 
-    _folder(report_dir)
+    make_folder(report_dir)
     found = assemble(cores or CORES, report_dir, everything=everything)
     for line in found.unexplained:
         click.echo(f"unexplained: {line}", err=True)
@@ -266,7 +298,7 @@ def drivers(core: str, report_dir: Path, everything: bool) -> None:
     """Look from outside at what a core's own drivers do to QEMU's devices at ExitBootServices."""
     from sevconf.jurors import watch_drivers
 
-    _folder(report_dir)
+    make_folder(report_dir)
     for driver in watch_drivers(core, report_dir, everything=everything):
         click.echo(f"{driver.driver}: {driver.at_exit}; {driver.state}")
 
@@ -306,8 +338,8 @@ def sensitivity(  # noqa: PLR0917 -- click passes every option by name
             near_by = difflib.get_close_matches(name, CATALOGUE, cutoff=0.5)
             hint = f"did you mean {' or '.join(near_by)}?" if near_by else "`sevconf list faults` shows them"
             raise UsageError(f"expected the name of a fault, not {name!r}", hint=hint)
-    _folder(report_dir)
-    _folder(resume.parent if resume is not None else None)
+    make_folder(report_dir)
+    make_folder(resume.parent if resume is not None else None)
     work = jobs(catalogue, chosen, faults or CATALOGUE, near=near)
     if faults:
         chosen &= {rule for name in faults for rule in CATALOGUE[name].declared}
@@ -333,29 +365,30 @@ def sensitivity(  # noqa: PLR0917 -- click passes every option by name
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(what: str, file: Path | None, as_json: bool) -> None:
     """List what there is; `images FILE` lists the UEFI images of a file."""
-    import json
-
-    from sevconf.listing import LISTS, images
+    from sevconf.listing import BELOW, LISTS, images
     from sevconf.reporting.sections import Section
     from sevconf.reporting.table import grid
 
     if (what == "images") != (file is not None):
         raise UsageError("expected a file with `list images`, and with no other list")
-    headers, rows = LISTS[what]() if file is None else images(file)
+    lists = [(what, LISTS[what]() if file is None else images(file))]
+    if what in BELOW:
+        title, more = BELOW[what]
+        lists.append((title, more()))
     if as_json:
-        click.echo(json.dumps([dict(zip(headers, row, strict=True)) for row in rows], indent=1, ensure_ascii=False))
-    else:
+        objects = [dict(zip(headers, row, strict=True)) for _, (headers, rows) in lists for row in rows]
+        click.echo(json.dumps(objects, indent=1, ensure_ascii=False))
+        return
+    for title, (headers, rows) in lists:
         cells = tuple(tuple(" ".join(cell) if isinstance(cell, tuple) else str(cell) for cell in row) for row in rows)
-        click.echo(grid(Section(what, headers, cells)))
+        click.echo(grid(Section(title, headers, cells)))
 
 
 @main.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=rules_like)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def explain(rule: str, as_json: bool) -> None:
     """Say all that is known of one rule: its clause, how it is observed, what breaks it, how to mend that."""
-    import json
-
     from sevconf.explain import explained, told
     from sevconf.suite import load
     from sevconf.suite.locate import suite_root
@@ -369,45 +402,5 @@ def explain(rule: str, as_json: bool) -> None:
         click.echo(told(found), nl=False)
 
 
-@main.command()
-@click.argument("saved", type=click.Path(path_type=Path, exists=True))
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def report(saved: Path, as_json: bool) -> None:
-    """Print a saved report again, from its folder or its report.json."""
-    from sevconf.reporting.files import read_report, to_json
-    from sevconf.reporting.table import table
-
-    read = read_report(saved)
-    click.echo(to_json(read) if as_json else table(read), nl=False)
-
-
-@main.command()
-@click.argument("saved", type=click.Path(path_type=Path, exists=True))
-@click.argument("declarations", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
-@click.pass_context
-def disclose(ctx: click.Context, saved: Path, declarations: Path, report_dir: Path) -> None:
-    """Write of a saved report what may be published; exit code 1 if it is not as declared."""
-    from sevconf.disclosure import Disclosed, declared
-    from sevconf.reporting.files import read_report, write
-
-    disclosed = Disclosed(read_report(saved), declared(declarations))
-    write(report_dir / "conformance.md", disclosed.markdown())
-    differences = tuple(disclosed.differences())
-    for line in differences:
-        click.echo(f"not as declared: {line}", err=True)
-    ctx.exit(ExitCode.NONCONFORMING if differences else ExitCode.CONFORMING)
-
-
-@main.command()
-@click.argument("before", type=click.Path(path_type=Path, exists=True))
-@click.argument("after", type=click.Path(path_type=Path, exists=True))
-@click.pass_context
-def compare(ctx: click.Context, before: Path, after: Path) -> None:
-    """Say which rules and claims changed their verdict between two saved reports; exit code 1 if one got worse."""
-    from sevconf.reporting.compare import compare as compare_reports
-    from sevconf.reporting.files import read_report
-
-    difference = compare_reports(read_report(before), read_report(after))
-    click.echo(difference.text(), nl=False)
-    ctx.exit(ExitCode.NONCONFORMING if difference.lost else ExitCode.CONFORMING)
+for _command in (*REPORTS, *COMFORT, explore):
+    main.add_command(_command)

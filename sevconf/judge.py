@@ -9,13 +9,13 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
 from sevconf.contract import Machine, Target
 from sevconf.errors import ForeignFailure, Inconclusive, Nonconformance, SevconfError, SuiteError, Unsupported
 from sevconf.monitors import MONITORS, Breach, charge
+from sevconf.reporting.files import trace_file
 from sevconf.reporting.normal import normalised
-from sevconf.reporting.record import BreachRecord, RowRecord
+from sevconf.reporting.record import TOLD, BreachRecord, RowRecord
 from sevconf.reporting.report import Scope
 from sevconf.suite import Catalogue, Row, Rule, Scenario
 from sevconf.trace import Trace, excerpt
@@ -34,7 +34,12 @@ _PACKAGE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a whole run shares; `rules` are the ids selected, `traces` the folder to keep traces in, if any."""
+    """
+    What a whole run shares.
+
+    `rules` are the ids selected, `traces` is the folder to keep traces in, if any: those of rows that are not as they
+    should be, or with `all_traces` every one.
+    """
 
     catalogue: Catalogue
     target: Target
@@ -42,6 +47,7 @@ class Setting:
     seed: int
     rules: frozenset[str]
     traces: Path | None = None
+    all_traces: bool = False
 
     @property
     def rows(self) -> dict[str, Row]:
@@ -58,12 +64,6 @@ class Setting:
 def row_seed(seed: int, row: str) -> int:
     """Return the seed of a row: it depends on the run's seed and the row's id, not on what ran before."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{row}".encode()).digest()[:8], "big")
-
-
-def trace_file(row: str) -> str:
-    """Return the name of a row's trace file: its id, with what file names cannot hold written as %XX."""
-    name = quote(row, safe="{}=, ")
-    return f"{name if len(name) <= 200 else name[:180] + hashlib.sha256(row.encode()).hexdigest()[:16]}.jsonl"
 
 
 def precluded(rule: Rule, scenario: Scenario, kind: MachineKind, target: Target) -> tuple[Verdict, str] | None:
@@ -107,6 +107,7 @@ class Trial:
         self.rule = setting.catalogue.rules[row.rule]
         self._machine: Machine | None = None
         self._answer = ""
+        self._step = 0
         self._breaches: tuple[int, tuple[Breach, ...]] | None = None
 
     @property
@@ -116,6 +117,10 @@ class Trial:
             seed = row_seed(self.setting.seed, self.row.id)
             self._machine = self.setting.target.open(self.row.kind, seed)
         return self._machine
+
+    def begin_step(self) -> None:
+        """Count a step of the scenario that is about to be taken."""
+        self._step += 1
 
     def answer(self, text: str) -> None:
         """Record what an unspecified rule's row found out."""
@@ -153,15 +158,19 @@ class Trial:
 
     def _judged(self, error: BaseException | None) -> RowRecord:
         record = self._verdict(error)
+        if error is not None:
+            record = replace(record, step=self._step or None)
         if self._machine is None:
             return record
         if record.verdict not in (Verdict.ERROR, Verdict.TARGET_FAILED):
             repeats = self.setting.target.identity.repeats
             hash_ = digest(self._machine.trace, self.row.id) if repeats else None
             record = replace(record, breaches=self._charged(), trace_sha256=hash_)
-        if self.setting.traces is not None:
+        wrong = record.verdict in TOLD or record.breaches
+        if self.setting.traces is not None and (wrong or self.setting.all_traces):
             lines = encode(self._machine.trace, self.row.id)
             path = self.setting.traces / trace_file(self.row.id)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return record
 

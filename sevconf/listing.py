@@ -80,6 +80,14 @@ def faults() -> Listing:
     return ("fault", "bug", "party", "caught by", "also", "upstream", "fixed in"), rows
 
 
+def injections() -> Listing:
+    """List the faults that can be put into a binary from outside, and the rules that newly fail."""
+    from sevconf.subjects.binary.inject.table import INJECTIONS  # noqa: PLC0415 -- only this list needs them
+
+    rows = tuple((fault.name, fault.bug, fault.party.value, fault.catches) for _, fault in sorted(INJECTIONS.items()))
+    return ("fault to --inject", "bug", "party", "caught by"), rows
+
+
 def images(file: Path) -> Listing:
     """List the UEFI images of a file."""
     from sevconf.subjects.binary.images.files import images_of  # noqa: PLC0415 -- only this list needs it
@@ -118,3 +126,5 @@ LISTS: dict[str, Callable[[], Listing]] = {
     "faults": faults,
     "devices": devices,
 }
+#: Sections that stand below a list, in text and in JSON.
+BELOW: dict[str, tuple[str, Callable[[], Listing]]] = {"faults": ("faults to be injected into a binary", injections)}

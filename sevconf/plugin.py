@@ -20,7 +20,8 @@ from sevconf.contract import Machine
 from sevconf.errors import SevconfError, SuiteError, UsageError
 from sevconf.judge import Setting, Trial, precluded
 from sevconf.monitors import Breach
-from sevconf.reporting.files import write_all
+from sevconf.reporting.files import TRACES, write_all
+from sevconf.reporting.forms import write_forms
 from sevconf.reporting.record import RowRecord, decode_row, encode_row
 from sevconf.reporting.report import build
 from sevconf.subjects.choices import Choices
@@ -64,9 +65,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sevconf-report-dir", metavar="D", help="write report.json and its companions there")
     group.addoption("--sevconf-iommu", default="", help="binary IOMMU driver beneath the target")
     group.addoption("--sevconf-era", default=Choices().era, help="firmware era of a binary's platform")
+    group.addoption("--sevconf-inject", default="", help="fault to be put into a binary")
     group.addoption("--sevconf-with", action="append", default=[], help="image to start before a binary; repeatable")
     group.addoption("--sevconf-pcd", action="append", default=[], help="TOKEN=VALUE of a binary's build; repeatable")
-    group.addoption("--sevconf-traces", action="store_true", help="keep the trace of every row in D/traces")
+    group.addoption(
+        "--sevconf-traces", action="store_true", help="keep every row's trace in D/traces, not only those of failures"
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -92,7 +96,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def options(choices: Choices) -> list[str]:
     """Return the options that tell another process of pytest what was chosen beside the target."""
     limit = [] if choices.timeout is None else [f"--sevconf-timeout={choices.timeout}"]
-    binaries = [f"--sevconf-iommu={choices.iommu}", f"--sevconf-era={choices.era}"]
+    binaries = [
+        f"--sevconf-iommu={choices.iommu}",
+        f"--sevconf-era={choices.era}",
+        f"--sevconf-inject={choices.inject}",
+    ]
     binaries += [f"--sevconf-with={image}" for image in choices.beneath]
     binaries += [f"--sevconf-pcd={value}" for value in choices.pcd]
     return [f"--sevconf-device={choices.device}", *limit, *binaries]
@@ -106,6 +114,7 @@ def _choices(config: pytest.Config) -> Choices:
         era=config.getoption("sevconf_era"),
         beneath=tuple(config.getoption("sevconf_with")),
         pcd=tuple(config.getoption("sevconf_pcd")),
+        inject=config.getoption("sevconf_inject"),
     )
 
 
@@ -127,7 +136,8 @@ def _prepared(config: pytest.Config) -> tuple[Setting, tuple[ModuleType, ...]]:
         profile=Profile(config.getoption("sevconf_profile")),
         seed=config.getoption("sevconf_seed"),
         rules=frozenset(chosen or catalogue.rules),
-        traces=Path(folder) / "traces" if config.getoption("sevconf_traces") else None,
+        traces=Path(folder) / TRACES if folder else None,
+        all_traces=config.getoption("sevconf_traces"),
     )
     return setting, modules
 
@@ -228,6 +238,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         pyfuncitem.user_properties.append((RECORD, encode_row(record)))
 
 
+def pytest_bdd_before_step(request: pytest.FixtureRequest) -> None:
+    """Tell the trial which step is about to be taken, so that its record names the one that decided it."""
+    trial = request.node.stash.get(_TRIAL, None)
+    if trial is not None:
+        trial.begin_step()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """Let go of what a row's steps handed to each other, which pytest-bdd would keep until the session ends."""
@@ -272,7 +289,9 @@ class Gatherer:
             self.records.setdefault(row, RowRecord(row, Verdict.ERROR, observed=lost))
         folder = session.config.getoption("sevconf_report_dir")
         if folder and not session.config.pluginmanager.has_plugin(RUNNER):
-            write_all(build(self.setting.scope, self.records.values()), self.records.values(), Path(folder))
+            report = build(self.setting.scope, self.records.values())
+            write_forms(report, self.setting.catalogue, Path(folder))
+            write_all(report, self.records.values(), Path(folder))
 
 
 @pytest.fixture

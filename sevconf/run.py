@@ -10,20 +10,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from pytest_bdd.feature import features
 
 from sevconf import plugin
+from sevconf.deviations import Deviation, apply
 from sevconf.errors import SevconfError, SuiteError
 from sevconf.judge import Setting
 from sevconf.jury.deviations import hold, load
 from sevconf.reporting.files import write_all
-from sevconf.reporting.record import RowRecord
+from sevconf.reporting.forms import write_forms
+from sevconf.reporting.record import RowRecord, decode_row
 from sevconf.reporting.report import Report, build
 from sevconf.subjects.choices import Choices
 from sevconf.suite.sentences import bind
@@ -40,19 +42,25 @@ _IDLE = (
 class Progress(Protocol):
     """Whoever shows that the run goes on."""
 
-    def update(self, n_steps: int) -> None:
-        """Count rows that are through."""
+    def update(self, n_steps: int, current_item: Any = None) -> None:
+        """Count rows that are through; `current_item` says which, and what it came to."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a command line asks for beyond the setting: `workers` processes, 0 for this one."""
+    """
+    What a command line asks for beyond the setting.
+
+    `workers` is how many processes run rows, 0 for this one alone; `deviations` hold as of `today`.
+    """
 
     target: str
     workers: int = 0
     folder: Path | None = None
     choices: Choices = field(default_factory=Choices)
+    deviations: tuple[Deviation, ...] = ()
+    today: date = date.min
 
 
 class _Runner:
@@ -69,7 +77,9 @@ class _Runner:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a row that is through."""
         if self._progress is not None and report.when == "teardown":
-            self._progress.update(1)
+            told: dict[str, Any] = dict(report.user_properties)
+            record = decode_row(told[plugin.RECORD]) if plugin.RECORD in told else None
+            self._progress.update(1, f"{record.verdict:<14} {record.id}" if record else report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why the rules could not be collected."""
@@ -100,8 +110,6 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
         KeyboardInterrupt: somebody stopped it.
 
     """
-    if setting.traces is not None:
-        setting.traces.mkdir(parents=True, exist_ok=True)
     runner = _Runner(setting, bind(setting.catalogue), progress)
     _forget_earlier_runs()
     with _shielded():
@@ -119,8 +127,9 @@ def run(setting: Setting, order: Order, progress: Progress | None = None) -> Rep
         raise SuiteError(f"expected {len(setting.rows)} rows, not {len(runner.records)}; among them {missing}")
     target, today = setting.target.identity.name, datetime.now(UTC).date()
     held = hold(runner.records.values(), setting.catalogue, target, setting.rules, entries=load(), today=today)
-    report = build(setting.scope, held.records, held.problems)
+    report = apply(build(setting.scope, held.records, held.problems), order.deviations, order.today)
     if order.folder is not None:
+        write_forms(report, setting.catalogue, order.folder)
         write_all(report, held.records, order.folder)
     return report
 
@@ -156,7 +165,8 @@ def _arguments(setting: Setting, order: Order) -> list[str]:
     if setting.rules < setting.catalogue.rules.keys():
         arguments += [f"--sevconf-rule={rule}" for rule in sorted(setting.rules)]
     if setting.traces is not None:
-        arguments += ["--sevconf-traces", f"--sevconf-report-dir={setting.traces.parent}"]
+        arguments += [f"--sevconf-report-dir={setting.traces.parent}"]
+        arguments += ["--sevconf-traces"] if setting.all_traces else []
     if order.workers:
         arguments += ["-p", "xdist.plugin", "-n", str(order.workers), "--dist=worksteal"]
     return arguments

@@ -27,14 +27,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "differential": _VALUES | {"model"},
     "faults": _VALUES | {"model", "monitors", "subjects"},
     "subjects": _VALUES | {"model", "monitors", "faults"},
-    "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite"},
+    "explore": _VALUES | {"model", "monitors", "faults", "subjects", "suite", "verdict"},
 }
 #: The rooms on top, which may import all of these.
 TOP = {
     "__init__",
     "__main__",
     "cli",
+    "cli_comfort",
+    "cli_reports",
+    "cli_explore",
+    "deviations",
     "disclosure",
+    "doctor",
     "explain",
     "judge",
     "jurors",

@@ -9,8 +9,9 @@ import pytest
 from sevconf import judge
 from sevconf.contract import Capability
 from sevconf.errors import ForeignFailure, Inconclusive, LostContact, Nonconformance, SuiteError, Unsupported
-from sevconf.judge import Setting, Trial, precluded, proof, row_seed, trace_file
+from sevconf.judge import Setting, Trial, precluded, proof, row_seed
 from sevconf.monitors import Breach
+from sevconf.reporting.files import trace_file
 from sevconf.suite import Catalogue, Row, load
 from sevconf.trace import ServiceCall, Trace
 from sevconf.trace.codec import decode
@@ -222,9 +223,11 @@ def test_the_machine_gets_its_rows_seed(trial: Trial) -> None:
 
 
 def test_traces_are_kept(setting: Setting, tmp_path: Path) -> None:
-    """A trace is kept under the row's id, and reads back."""
-    record = _acted(replace(setting, traces=tmp_path)).finish(None, 0)
-    row, trace = decode((tmp_path / "EVT-01.1{on=none}.jsonl").read_text().splitlines())
+    """A trace is kept under the row's id, and reads back; of a row that passed, only if all are asked for."""
+    _acted(replace(setting, traces=tmp_path / "kept")).finish(None, 0)
+    assert not (tmp_path / "kept").exists()
+    record = _acted(replace(setting, traces=tmp_path / "kept", all_traces=True)).finish(None, 0)
+    row, trace = decode((tmp_path / "kept" / "EVT-01.1{on=none}.jsonl").read_text().splitlines())
     assert (row, len(trace)) == (ROW, 2)
     assert record.trace_sha256 is not None
 

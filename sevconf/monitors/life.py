@@ -62,11 +62,17 @@ def leaks_after_life(trace: Trace, dump: Dumped) -> Iterator[Leak]:
 def leaks_at_any_step(trace: Trace) -> Iterator[Leak]:
     """Explain what an attacker who looks after every step finds and no live mapping excuses, first steps first."""
     lives = _lives(trace)
+    turns = {life.born for life in lives} | {life.ended for life in lives}
     findings: tuple[Finding, ...] = ()
+    leaking: tuple[Finding, ...] | None = ()
     for entry in trace:
         if isinstance(entry, Exposed):
             findings = entry.findings
         step = entry.step
+        if isinstance(entry, Exposed) or step in turns:
+            leaking = None
         following = trace.at(step + 1) if step < len(trace) else None
         if not isinstance(following, Exposed):
-            yield from (explain(trace, step, found) for found in findings if not _is_live(lives, step, found))
+            if leaking is None:
+                leaking = tuple(found for found in findings if not _is_live(lives, step, found))
+            yield from (explain(trace, step, found) for found in leaking)

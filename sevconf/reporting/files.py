@@ -5,6 +5,7 @@ report.json is the same from run to run: no times, no paths, everything in order
 rows expected, so that a report cut short is known as such; a file is written beside its name and renamed when whole.
 """
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -13,21 +14,33 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sevconf.contract import Identity
 from sevconf.errors import RecordError, SevconfError
 from sevconf.reporting.junit import junit
 from sevconf.reporting.markdown import markdown
-from sevconf.reporting.record import BreachRecord, RowRecord, breach_from, row_from
+from sevconf.reporting.record import BreachRecord, DeviationRecord, RowRecord, breach_from, row_from
 from sevconf.reporting.report import ClaimReport, Report, RuleReport
 from sevconf.verdict import Verdict
 
 #: Name and version of the format of report.json.
 SCHEMA = "sevconf-report/1"
 REPORT, TIMINGS, MARKDOWN, JUNIT = "report.json", "timings.json", "conformance.md", "junit.xml"
+#: The folder beside it that holds traces.
+TRACES = "traces"
 
-_BREACH = {"trace": (), "consequences": ()}
-_ROW = {"expected": "", "observed": "", "culprit": "", "trace": (), "answer": "", "breaches": (), "deviation": ""}
+_BREACH = {"trace": (), "consequences": (), "deviation": ""}
+_ROW = {
+    "expected": "",
+    "observed": "",
+    "culprit": "",
+    "trace": (),
+    "answer": "",
+    "breaches": (),
+    "step": None,
+    "deviation": "",
+}
 
 
 def write_all(report: Report, records: Iterable[RowRecord], folder: Path) -> None:
@@ -37,6 +50,12 @@ def write_all(report: Report, records: Iterable[RowRecord], folder: Path) -> Non
     timings = {record.id: round(record.seconds, 6) for record in sorted(records, key=lambda record: record.id)}
     write(folder / TIMINGS, json.dumps(timings, indent=1) + "\n")
     write(folder / REPORT, to_json(report))
+
+
+def trace_file(row: str) -> str:
+    """Return the name of a row's trace file: its id, with what file names cannot hold written as %XX."""
+    name = quote(row, safe="{}=, ")
+    return f"{name if len(name) <= 200 else name[:180] + hashlib.sha256(row.encode()).hexdigest()[:16]}.jsonl"
 
 
 def write(path: Path, text: str) -> None:
@@ -64,6 +83,7 @@ def to_json(report: Report) -> str:
 
 
 def _fields(report: Report) -> dict[str, Any]:
+    deviations = {"deviations": [asdict(deviation) for deviation in report.deviations]} if report.deviations else {}
     return {
         "schema": SCHEMA,
         "suite_version": report.suite_version,
@@ -76,6 +96,7 @@ def _fields(report: Report) -> dict[str, Any]:
         "rules": [_rule(rule) for rule in report.rules],
         "claims": [{**asdict(claim), "verdict": claim.verdict.value} for claim in report.claims],
         **({"problems": list(report.problems)} if report.problems else {}),
+        **deviations,
         "footer": {"expected": len(report.rows), "suite_sha256": report.suite_sha256},
     }
 
@@ -188,6 +209,7 @@ def _report(fields: Mapping[str, Any]) -> Report:
         ),
         suite_sha256=fields["footer"]["suite_sha256"],
         problems=tuple(fields.get("problems", ())),
+        deviations=tuple(DeviationRecord(**deviation) for deviation in fields.get("deviations", ())),
     )
 
 

@@ -12,10 +12,19 @@ from typing import Any
 from sevconf.errors import RecordError
 from sevconf.verdict import Verdict
 
+#: Verdicts of a row that are told one by one, with what was seen.
+TOLD = (Verdict.ERROR, Verdict.TARGET_FAILED, Verdict.NONCONFORMING, Verdict.INCONCLUSIVE)
+#: Verdicts of a row that a deviation may cover.
+DEVIABLE = (Verdict.NONCONFORMING, Verdict.TARGET_FAILED)
+
 
 @dataclass(frozen=True, slots=True)
 class BreachRecord:
-    """A breach that a monitor charged to its own rule, and the row in which it was seen."""
+    """
+    A breach that a monitor charged to its own rule, and the row in which it was seen.
+
+    `deviation` says why it is borne, if a deviation covers it.
+    """
 
     rule: str
     row: str
@@ -24,6 +33,7 @@ class BreachRecord:
     culprit: str
     trace: tuple[str, ...] = ()
     consequences: tuple[str, ...] = ()
+    deviation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,8 @@ class RowRecord:
 
     `observed` says in words what decided it, for every verdict but passed. `trace` is the excerpt that
     proves it. `answer` is what a row of an unspecified rule found out. `trace_sha256` is of its whole trace, or
-    None where that would differ from run to run.
+    None where that would differ from run to run. `step` is the place, from 1, of the scenario's step that decided it,
+    or None if none did. `deviation` says why the row is borne, if a deviation covers it.
     """
 
     id: str
@@ -45,10 +56,23 @@ class RowRecord:
     answer: str = ""
     trace_sha256: str | None = None
     breaches: tuple[BreachRecord, ...] = ()
-    #: Where it is public that the target breaks this rule, if that is a known deviation: it does not count then.
+    step: int | None = None
     deviation: str = ""
     #: How long it took; kept out of the report.
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviationRecord:
+    """A deviation that a run was given: its fields, and in `refused` why it fails the run, if it does."""
+
+    rule: str
+    target: str
+    reason: str
+    link: str
+    expires: str
+    evidence: str
+    refused: str = ""
 
 
 def breach_from(fields: Mapping[str, Any]) -> BreachRecord:

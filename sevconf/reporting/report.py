@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sevconf import __version__, verdict
 from sevconf.claims import CLAIMS, NOT_TESTABLE
 from sevconf.contract import Identity
-from sevconf.reporting.record import BreachRecord, RowRecord
+from sevconf.reporting.record import BreachRecord, DeviationRecord, RowRecord
 from sevconf.suite import RULE_SET_VERSION, Catalogue, Rule
 from sevconf.verdict import Verdict
 from sevconf.vocabulary import Profile, Revision
@@ -76,7 +76,12 @@ class ClaimReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole run; `selection` is empty if all rules were run, `suite_sha256` says which text they had."""
+    """
+    A whole run.
+
+    `selection` is empty if all rules were run, `suite_sha256` says which text they had, `deviations` are those that the
+    run was given and that concern it.
+    """
 
     suite_version: str
     rule_set_version: str
@@ -88,13 +93,9 @@ class Report:
     rules: tuple[RuleReport, ...]
     claims: tuple[ClaimReport, ...]
     suite_sha256: str
-    #: What is wrong with known deviations: entries that do not hold, or hold no more.
+    deviations: tuple[DeviationRecord, ...] = ()
+    #: What is wrong with known deviations of real cores: entries that do not hold, or hold no more.
     problems: tuple[str, ...] = ()
-
-    @property
-    def deviations(self) -> int:
-        """How many rows of rules that count are known deviations."""
-        return sum(bool(row.deviation) for rule in self.rules if not rule.apart for row in rule.rows)
 
     @property
     def rows(self) -> tuple[RowRecord, ...]:
@@ -110,12 +111,18 @@ class Report:
             "claims": verdict.totals(claim.verdict for claim in self.claims),
         }
 
+    @property
+    def refused(self) -> tuple[DeviationRecord, ...]:
+        """Deviations that fail the run."""
+        return tuple(deviation for deviation in self.deviations if deviation.refused)
+
     def exit_code(self) -> int:
-        """Return the exit code of the run; known deviations do not count."""
+        """Return the exit code of the run; what a deviation covers does not count, one that is refused does."""
+        breaches = [breach for rule in self.rules if not rule.apart for breach in rule.breaches]
         code = verdict.exit_code(
             (row.verdict for rule in self.rules if not rule.apart for row in rule.rows if not row.deviation),
             (row.verdict for rule in self.rules if rule.apart for row in rule.rows),
-            breaches=sum(len(rule.breaches) for rule in self.rules if not rule.apart),
+            breaches=sum(not breach.deviation for breach in breaches) + len(self.refused),
         )
         return verdict.ExitCode.NONCONFORMING if self.problems and code != verdict.ExitCode.ERROR else code
 

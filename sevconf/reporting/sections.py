@@ -8,12 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sevconf.reporting.record import BreachRecord, RowRecord
+from sevconf.reporting.record import TOLD, BreachRecord, RowRecord
 from sevconf.reporting.report import Report, RuleReport
 from sevconf.verdict import Verdict
-
-#: Verdicts of a row that are told one by one, with what was seen.
-_TOLD = (Verdict.ERROR, Verdict.TARGET_FAILED, Verdict.NONCONFORMING, Verdict.INCONCLUSIVE)
 
 #: Breaches of one rule that are told whole, beside its own rows.
 SHOWN = 2
@@ -74,6 +71,8 @@ def sections(report: Report) -> Iterator[Section]:
     if answers:
         yield Section("Answers to what the specification leaves open", ("rule", "row", "answer"), answers)
     yield from _unjudged(report)
+    if report.deviations:
+        yield deviated(report)
     yield _totals(report)
 
 
@@ -91,7 +90,7 @@ def _claims(report: Report) -> Section:
 
 def _folders(report: Report) -> Section:
     folders = sorted({rule.folder for rule in report.rules})
-    kinds = (*_TOLD, Verdict.PASSED, Verdict.UNSUPPORTED, Verdict.NOT_JUDGED, Verdict.NOT_COUNTED)
+    kinds = (*TOLD, Verdict.PASSED, Verdict.UNSUPPORTED, Verdict.NOT_JUDGED, Verdict.NOT_COUNTED)
     rows = []
     for folder in folders:
         rules = [rule for rule in report.rules if rule.folder == folder]
@@ -111,6 +110,12 @@ def _unjudged(report: Report) -> Iterator[Section]:
         yield Section("Why claims are not testable", ("claim", "because"), reasons)
 
 
+def deviated(report: Report) -> Section:
+    """Return the deviations that a run was given, and what became of them."""
+    rows = tuple((d.rule, d.reason, d.link, d.expires, d.refused or "covers it") for d in report.deviations)
+    return Section("Deviations", ("rule", "reason", "link", "expires", "which"), rows)
+
+
 def _totals(report: Report) -> Section:
     totals = report.totals()
     rows = tuple((str(kind), *(str(table[kind]) for table in totals.values())) for kind in Verdict)
@@ -122,14 +127,14 @@ def findings(report: Report) -> Iterator[Finding]:
     """Yield a proof for every row that did not pass and for every breach, rule by rule."""
     for rule in report.rules:
         for row in rule.rows:
-            if row.verdict in _TOLD:
+            if row.verdict in TOLD:
                 yield _of_row(rule, row)
         yield from _breaches(rule)
 
 
 def _breaches(rule: RuleReport) -> Iterator[Finding]:
     """Tell a rule's breaches, but for those that its own rows have told; of many, the first ones and where to look."""
-    told = {row.id for row in rule.rows if row.verdict in _TOLD}
+    told = {row.id for row in rule.rows if row.verdict in TOLD}
     others = [breach for breach in rule.breaches if breach.row not in told]
     for breach in others[:SHOWN]:
         yield _of_breach(rule, breach)
@@ -151,11 +156,11 @@ def _of_breach(rule: RuleReport, breach: BreachRecord) -> Finding:
 def _fields(rule: RuleReport, found: RowRecord | BreachRecord, row: str) -> tuple[tuple[str, str], ...]:
     every = (
         ("apart", rule.apart),
+        ("deviation", found.deviation),
         ("row", row),
         ("expected", found.expected),
         ("observed", found.observed),
         ("culprit", found.culprit),
-        ("known", found.deviation if isinstance(found, RowRecord) else ""),
     )
     return tuple((name, text) for name, text in every if text)
 
@@ -164,14 +169,21 @@ def outcome(report: Report) -> str:
     """Say in one line what the run comes to."""
     table = report.totals()["scenarios"]
     counts = ", ".join(f"{count} {kind}" for kind, count in table.items() if count)
+    covered = sum(bool(row.deviation) for row in report.rows)
+    covered += sum(bool(breach.deviation) for rule in report.rules for breach in rule.breaches)
+    known = f"; {covered} covered by deviations" if covered else ""
+    known += f"; {_many(len(report.refused), 'deviation')} refused" if report.refused else ""
     broken = [len(rule.breaches) for rule in report.rules if rule.breaches and not rule.apart]
-    rules = f"{len(broken)} {'rule' if len(broken) == 1 else 'rules'}"
+    rules = _many(len(broken), "rule")
     times = "once" if sum(broken) == 1 else f"{sum(broken)} times"
     charged = f"; monitors saw {rules} broken, {times}" if broken else ""
     words = {0: "conforms", 1: "does not conform", 3: "is not judged: an error of ours", 4: "is not shown to conform"}
     code = report.exit_code()
-    if code == 0 and report.deviations:
-        words[0] = "conforms but for what is known of it"
-    charged += f"; {report.deviations} rows are known deviations" if report.deviations else ""
-    charged += f"; {'; '.join(report.problems)}" if report.problems else ""
-    return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged} (exit code {code})"
+    if covered and code == 0:
+        words[0] = "conforms but for its deviations"
+    known += f"; {'; '.join(report.problems)}" if report.problems else ""
+    return f"{report.target.name} {words[code]}: {counts or 'no scenarios'}{charged}{known} (exit code {code})"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -12,7 +12,8 @@ class Choices:
     seconds foreign code may take a scenario, None the usual limit.
 
     `iommu` is a binary IOMMU driver in the reference's place, `era` the firmware era of the platform that binaries see,
-    `beneath` images that are started before the binary, `pcd` values as `TOKEN=VALUE`.
+    `beneath` images that are started before the binary, `pcd` values as `TOKEN=VALUE`,
+    `inject` a fault that is put into the binary from outside.
     """
 
     device: str = ""
@@ -21,3 +22,4 @@ class Choices:
     era: str = "edk2-202211"
     beneath: tuple[str, ...] = ()
     pcd: tuple[str, ...] = ()
+    inject: str = ""

@@ -57,6 +57,8 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
 
     """
     choices = choices or Choices()
+    if choices.inject and (choices.iommu or not _BINARY.fullmatch(name)):
+        raise UsageError("expected a binary as target with --inject", hint="faults are put into what is judged")
     if choices.device and (":" not in name or name.startswith(("era:", _FAULTY))):
         raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
     if choices.iommu:

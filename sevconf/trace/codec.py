@@ -2,15 +2,15 @@
 Traces as JSON lines, versioned.
 
 The first line is a header `{"format": "sevconf-trace", "version": 1}` with the row's id; every other line is one entry:
-its kind, then its fields by name. Enumerations are written by name, findings as lists. The text is the same for the
-same trace, byte for byte.
+its kind, then its fields by name. Enumerations are written by name, bits of a register as a number, findings as lists.
+The text is the same for the same trace, byte for byte.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from enum import Enum
+from enum import Enum, Flag
 from typing import Any, get_args, get_type_hints
 
 from sevconf.errors import RecordError
@@ -44,6 +44,8 @@ _ENUMS = {
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Flag):  # a register's bits: no set of them has a name for sure
+        return value.value
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, Finding):

@@ -16,15 +16,17 @@ from sevconf.trace import (
     ExitPhase,
     Finding,
     HostAct,
+    IommuCommand,
     MappingMade,
     Phase,
     ServiceCall,
     ServiceReturn,
     Trace,
+    describe,
     entries,
 )
 from sevconf.trace.codec import KINDS, decode, decode_entry, digest, encode, encode_entry
-from sevconf.vocabulary import DmaOperation, EfiStatus, Gpa, Tpl
+from sevconf.vocabulary import DmaOperation, EfiStatus, GlobalCommand, Gpa, Tpl
 
 HEADER = '{"format":"sevconf-trace","version":1,"row":"EBS-01.1{on=sev}"}'
 
@@ -203,3 +205,12 @@ def test_two_entries_of_different_kinds_never_share_a_text() -> None:
     two = DeviceState(1, "device:disk", None, Tpl.APPLICATION, "device:disk", running=True)
     three = HostAct(1, "device:disk", None, Tpl.APPLICATION, "device:disk")
     assert len({digest([entry]) for entry in (one, two, three)}) == 3
+
+
+@pytest.mark.parametrize("bits", [GlobalCommand(0), GlobalCommand.TE, GlobalCommand.TE | GlobalCommand.SRTP])
+def test_bits_of_a_register_come_back_as_their_number(bits: GlobalCommand) -> None:
+    """No bit, one and several: what comes back is equal, and can be told in words."""
+    entry = IommuCommand(1, "iommu-driver:vtd", None, Tpl.APPLICATION, command=bits, status=bits)
+    read = decode_entry(encode_entry(entry))
+    assert read == entry
+    assert describe(read) == describe(entry)

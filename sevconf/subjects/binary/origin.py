@@ -17,13 +17,14 @@ from sevconf.subjects.binary.symbols import Symbols
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An image, its functions as far as they are known, the images to be started before it, and the platform."""
+    """An image, its known functions, the images to be started before it, the platform, and a fault to be injected."""
 
     image: Image
     symbols: Symbols
     beneath: tuple[Image, ...]
     platform: Platform
     pcd: tuple[tuple[int, int], ...]
+    inject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sevconf.model.machine import ReferenceMachine
 from sevconf.subjects.binary.abi.protocols import IOMMU
 from sevconf.subjects.binary.firmware.system import Judge
-from sevconf.subjects.binary.iommu import BinaryIommu
+from sevconf.subjects.binary.inject.drivers import driver_type
 from sevconf.subjects.binary.origin import Package
 from sevconf.vocabulary import PAGE_SIZE, DmaOperation, Gva, MachineKind, MemoryType
 
@@ -24,7 +24,7 @@ class Probed:
 def probe(package: Package, judge: Judge) -> Probed:
     """Start a binary, and let it serve one common buffer and one bounce if it is an IOMMU driver."""
     machine = ReferenceMachine(MachineKind.SEV, _SEED)
-    iommu = BinaryIommu(package, machine.core, machine.guest, machine.ledger, judge=judge)
+    iommu = driver_type(package.inject)(package, machine.core, machine.guest, machine.ledger, judge=judge)
     with machine.recorder.acting(iommu.actor):
         iommu.enter()
         if iommu.firmware.find(IOMMU) is not None:

@@ -18,6 +18,7 @@ from sevconf.contract import Capability, Identity
 from sevconf.errors import ForeignFailure, Unsupported, UsageError
 from sevconf.subjects.binary.abi.protocols import IOMMU
 from sevconf.subjects.binary.images.files import load, place_of
+from sevconf.subjects.binary.inject.table import check
 from sevconf.subjects.binary.origin import BinaryOrigin, Package
 from sevconf.subjects.binary.platform import era
 from sevconf.subjects.binary.symbols import symbols_beside
@@ -62,12 +63,13 @@ def unpack(name: str, choices: Choices) -> Unpacked:
         Unsupported: it is of another architecture or form.
 
     """
+    check(choices.inject)
     place = place_of(name)
     image = load(place)
     # A bare name beneath is one of the same file.
     beneath = tuple(load(place_of(other if "#" in other else f"{place.path}#{other}")) for other in choices.beneath)
     symbols = symbols_beside(place.path, image.base, image.size)
-    package = Package(image, symbols, beneath, era(choices.era), tuple(map(_pcd, choices.pcd)))
+    package = Package(image, symbols, beneath, era(choices.era), tuple(map(_pcd, choices.pcd)), choices.inject)
     folder = Path(tempfile.mkdtemp(prefix="sevconf-"))
     (folder / "package").write_bytes(pickle.dumps(package))
     return Unpacked(package, place.name, place.path, folder)
@@ -140,7 +142,8 @@ class BinaryTarget:
         """What is judged: the image, and the package of its file."""
         sha256 = "" if self._unpacked is None else self._unpacked.package.image.sha256
         package, package_version = package_of(self._place.path)
-        tools = tuple((tool, version(tool)) for tool in _TOOLS)
+        inject = () if self._unpacked is None else self._unpacked.package.inject
+        tools = (*((tool, version(tool)) for tool in _TOOLS), *((("--inject", inject),) if inject else ()))
         return Identity(self._place.name, "binary", sha256, package, package_version, tools, self._limit)
 
     def open(self, kind: MachineKind, seed: int) -> RemoteMachine:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def prepare(binaries: Iterable[BinaryOrigin]) -> None:
     """Load what the workers of these binaries need, before they are forked."""
-    from sevconf.subjects.binary import iommu
+    from sevconf.subjects.binary.inject import drivers
 
-    del iommu
+    del drivers
     for binary in binaries:
         binary.package()
 
@@ -86,8 +86,9 @@ class _Judge:
 
 def _binary_iommu(origin: BinaryOrigin, border: Border) -> Any:
     def iommu(core: "Core", guest: "Guest", ledger: "MappingLedger", **_: object) -> Iommu:
-        from sevconf.subjects.binary.iommu import BinaryIommu
+        from sevconf.subjects.binary.inject.drivers import driver_type
 
-        return BinaryIommu(origin.package(), core, guest, ledger, judge=_Judge(border))
+        package = origin.package()
+        return driver_type(package.inject)(package, core, guest, ledger, judge=_Judge(border))
 
     return iommu

@@ -11,7 +11,7 @@ space; RAX returns; the stack is aligned to 16).
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 from sevconf.subjects.binary.abi.memory import BadPointerError, Memory
@@ -92,6 +92,12 @@ class Calls:
         stub = Stub(self._new_address(), signature, handler)
         self._stubs[stub.address] = stub
         return stub.address
+
+    def wrap(self, service: str, around: Callable[[Handler], Handler]) -> None:
+        """Put something around whatever serves a function of that name."""
+        for address, stub in self._stubs.items():
+            if stub.signature.name == service:
+                self._stubs[address] = replace(stub, handler=around(stub.handler))
 
     def _serve(self, stub: Stub) -> int:
         """Do what a stub stands for; returns where the caller goes on."""

@@ -95,6 +95,8 @@ class Processor:
         self._mmu = mmu
         self._heard = heard
         self._watch = TableWatch(mmu)
+        #: What becomes of a change of C-bits: the part of it that stands, the rest is undone.
+        self.amend: Callable[[Change], tuple[Change, ...]] | None = None
         self._acts: list[Change | Write] = []
         #: What the TLB holds: Unicorn's permissions by page of an address, and the form of each page of RAM.
         self._granted: dict[int, int] = {}
@@ -210,7 +212,7 @@ class Processor:
         if self._error is not None:
             raised, self._error = self._error, None
             raise raised
-        self._acts += self._watch.changes()
+        self._acts += self._changes()
         acts, self._acts = tuple(self._acts), []
         stop = self._why(self.read("rip"), trouble)
         self._heard(acts)
@@ -287,13 +289,27 @@ class Processor:
         return self.permissions.get(number, Permission.WRITE)
 
     def _flushed_by_guest(self) -> None:
-        self._acts += self._watch.changes()
+        self._acts += self._changes()
         self._forget()
         self._mmu.flush_tlb()
         cr3 = self.read("cr3") & ~(1 << self._mmu.tables.cbit_position) & ~(PAGE_SIZE - 1)
         if cr3 != self._cr3:
             self._fault = self._fault or f"loads CR3 with page tables of its own, at {cr3:#x}, which are not followed"
             self._uc.emu_stop()
+
+    def _changes(self) -> tuple[Change, ...]:
+        """Return what changed in the page tables, after what is undone of it."""
+        changes = self._watch.changes()
+        if self.amend is None:
+            return changes
+        standing = tuple(part for change in changes for part in self.amend(change))
+        kept = {page for part in standing for page in part.addresses}
+        for change in changes:
+            for page in change.addresses:
+                if page not in kept:
+                    self._mmu.tables.set_cbit(page, 1, CBit.CLEAR if change.cbit is CBit.SET else CBit.SET)
+        self._watch.changes()
+        return standing
 
     def _wrote(self, _uc: object, _access: int, address: int, size: int, *_: object) -> None:
         offset = address % PAGE_SIZE

@@ -38,6 +38,11 @@ class Change:
     pages: int
     cbit: CBit
 
+    @property
+    def addresses(self) -> list[Gva]:
+        """First byte of each page."""
+        return [Gva(self.gva + number * PAGE_SIZE) for number in range(self.pages)]
+
 
 @dataclass(frozen=True, slots=True)
 class _Table:
