@@ -166,4 +166,22 @@ def diff(ctx: click.Context, saved: Path, baseline: Path, as_json: bool) -> None
     ctx.exit(held.exit_code)
 
 
-COMMANDS = (deviations, report, compare, diff)
+@click.command()
+@click.argument("saved", type=_SAVED)
+@click.argument("declarations", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--report-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write it there.")
+@click.pass_context
+def disclose(ctx: click.Context, saved: Path, declarations: Path, report_dir: Path) -> None:
+    """Write of a saved report what may be published; exit code 1 if it is not as declared."""
+    from sevconf.disclosure import Disclosed, declared
+    from sevconf.reporting.files import read_report, write
+
+    disclosed = Disclosed(read_report(saved), declared(declarations))
+    write(report_dir / "conformance.md", disclosed.markdown())
+    differences = tuple(disclosed.differences())
+    for line in differences:
+        click.echo(f"not as declared: {line}", err=True)
+    ctx.exit(ExitCode.NONCONFORMING if differences else ExitCode.CONFORMING)
+
+
+COMMANDS = (deviations, report, compare, diff, disclose)

@@ -429,8 +429,8 @@ class OwnDeviceFacet(Protocol):
         """Ask the driver to let the device work once."""
         ...
 
-    def stimulate(self) -> None:
-        """Let something happen outside that the device tells of, as it gets on."""
+    def stimulate(self) -> bool:
+        """Let something happen outside that the device tells of, as it gets on; False: nothing can happen to it."""
         ...
 
 

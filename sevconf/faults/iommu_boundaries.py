@@ -25,11 +25,12 @@ class AllocatesInMap(SevIommu):
 
 
 class DemandsAllocateBuffer(SevIommu):
-    """Maps only whole pages of memory that did not come from AllocateBuffer."""
+    """Maps for a bus master of 32 bits only whole pages of low memory that did not come from AllocateBuffer."""
 
     def map(self, operation: DmaOperation, host: Gva, length: int, *, wide: bool = False) -> Mapped:
         """Look for the buffer first."""
-        if length % PAGE_SIZE and self._buffer_around(host, length) is None:
+        low = not wide and (host + length) >> 32 == 0
+        if low and length % PAGE_SIZE and self._buffer_around(host, length) is None:
             return _REFUSED
         return super().map(operation, host, length, wide=wide)
 
@@ -204,6 +205,7 @@ class ForgetsWideOperations(SevIommu):
 
 _BESIDE = "a mapping changes no byte beside those that are mapped"
 _ANY_PLACE = "Map serves any length at any place"
+_ANYWHERE = "Map serves buffers of any place on either side of 4 GiB"
 _FRAGMENTS = "data that came in leave no fragments in DMA buffers, of 64-bit devices either"
 _DECLARED = "the host can read no page at hand-over but declared ones"
 
@@ -215,7 +217,7 @@ def _fault(name: str, part: type[SevIommu], *catches: str, collateral: tuple[tup
 FAULTS = (
     _fault("allocates-in-map", AllocatesInMap, "DMA-09"),
     _fault("demands-allocate-buffer", DemandsAllocateBuffer, "DMA-10", "DMA-11", collateral=(("DMA-14", _ANY_PLACE),)),
-    _fault("demands-alignment", DemandsAlignment, "DMA-14"),
+    _fault("demands-alignment", DemandsAlignment, "DMA-14", collateral=(("DMA-18", _ANYWHERE),)),
     _fault("closes-shared-page", ClosesSharedPage, "DMA-14"),
     _fault("delivers-former-bytes", DeliversFormerBytes, "DMA-12"),
     _fault("reserves-late", ReservesLate, "DMA-13"),
@@ -225,5 +227,10 @@ FAULTS = (
     _fault("copies-whole-pages", CopiesWholePages, "DMA-16", collateral=(("EBS-30", AT_ANY_STEP),)),
     _fault("delivers-whole-pages", DeliversWholePages, "DMA-16", collateral=(("DMA-14", _BESIDE),)),
     _fault("leaves-bounces-open", LeavesBouncesOpen, "EBS-25"),
-    _fault("forgets-wide-operations", ForgetsWideOperations, "EBS-07", collateral=(("DRV-24", _FRAGMENTS),)),
+    _fault(
+        "forgets-wide-operations",
+        ForgetsWideOperations,
+        "EBS-07",
+        collateral=(("DRV-24", _FRAGMENTS), ("EBS-30", AT_ANY_STEP)),
+    ),
 )

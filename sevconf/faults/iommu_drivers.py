@@ -250,6 +250,7 @@ _COVERED = "Map opens no page but those that the mapping covers"
 _KEYS = "what was typed, saved or received lies in no DMA buffer once its mapping has ended"
 _NO_GARBAGE = "a command that is in flight at exit puts no garbage on the disk"
 _FIRST_COME = "of two deferring handlers the one that runs first has its way first"
+_EITHER_SIDE = "what was written reaches the other side, on either side of 4 GiB"
 _ANY_PLACE = "mappings of any length and place carry their data, whatever lies beside them"
 _NO_MEMORY = "Map and Unmap of a common buffer use no memory but what AllocateBuffer took"
 _PRIVATE = "pages are private before they are given back"
@@ -286,7 +287,13 @@ FAULTS = (
         ("DMA-01",),
         (("DMA-03", "a mapping opens pages only while it lives"), ("DRV-24", _KEYS), ("EBS-30", AT_ANY_STEP)),
     ),
-    Fault("loses-write-data", Party.IOMMU_DRIVER, Parts(iommu=LosesWriteData), ("DMA-02",), (("DMA-14", _ANY_PLACE),)),
+    Fault(
+        "loses-write-data",
+        Party.IOMMU_DRIVER,
+        Parts(iommu=LosesWriteData),
+        ("DMA-02",),
+        (("DMA-14", _ANY_PLACE), ("DMA-18", _EITHER_SIDE)),
+    ),
     Fault("leaves-tail", Party.IOMMU_DRIVER, Parts(iommu=LeavesTail), ("DMA-04",)),
     Fault(
         "opens-by-blocks",

@@ -234,7 +234,12 @@ FAULTS = (
         collateral=(("IOM-03", "what is reserved for a device is open to no other"),),
     ),
     _fault("vtd-forgets-reserved", ForgetsReserved, "IOM-03"),
-    _fault("vtd-loses-bounce", LosesBounce, "DMA-02"),
+    _fault(
+        "vtd-loses-bounce",
+        LosesBounce,
+        "DMA-02",
+        collateral=(("DMA-18", "what the device wrote reaches the client, through bounce pages too"),),
+    ),
     _fault("vtd-open-stays-closed", OpenStaysClosed, "IOM-06"),
     _fault("vtd-open-blocks-first", OpenBlocksFirst, "IOM-05"),
     _fault(

@@ -186,6 +186,9 @@ class EncryptedRam:
                 self.changed.add(gpa >> _PAGE_SHIFT)
         return page << _PAGE_SHIFT
 
+    def given_back(self) -> None:
+        """Hear that nobody has pages that were lent any more: DRAM is converted when somebody looks."""
+
     def cbit_changed(self, gpa: Gpa, size: int, cbit: CBit) -> None:
         """Hear that the leaf C-bit of a mapped range became this: RAM does nothing about it, a faulty one might."""
 

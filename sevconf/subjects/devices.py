@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sevconf.contract import KeyboardDriver, NetworkDriver, OwnDeviceDriver
 from sevconf.contract.driver import Driver
@@ -48,8 +48,11 @@ class DriverAsked(Generic[D]):
             return call.returns(driver.start())
 
     def stop(self) -> EfiStatus:
-        """Stop."""
+        """Stop, when whoever uses the driver has let go of it."""
         self._connected = False
+        driver = cast("Any", self._driver())
+        if hasattr(type(driver), "let_users_go"):
+            driver.let_users_go()
         with self.asked("DriverBinding.Stop") as (driver, call):
             return call.returns(driver.stop())
 
@@ -117,7 +120,7 @@ class OwnDeviceFacet(DriverAsked[OwnDeviceDriver]):
         with self.asked("OwnDevice.Work") as (driver, call):
             return call.returns(driver.work())
 
-    def stimulate(self) -> None:
+    def stimulate(self) -> bool:
         """Let something happen."""
         self.host_act("lets something happen to the device")
-        self._device.stimulate()
+        return self._device.stimulate()

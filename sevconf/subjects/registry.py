@@ -57,9 +57,10 @@ def resolve(name: str, choices: Choices | None = None) -> Target:
 
     """
     choices = choices or Choices()
+    foreign = _BINARY.fullmatch(name) or (":" in name and not name.startswith(("era:", _FAULTY)))
     if choices.inject and (choices.iommu or not _BINARY.fullmatch(name)):
         raise UsageError("expected a binary as target with --inject", hint="faults are put into what is judged")
-    if choices.device and (":" not in name or name.startswith(("era:", _FAULTY))):
+    if choices.device and not foreign:
         raise UsageError(f"expected a driver of kind 'device' with --device, not {name!r}")
     if choices.iommu:
         from sevconf.subjects.binary.beneath import TargetOverIommu  # noqa: PLC0415 -- starts processes

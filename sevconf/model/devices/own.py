@@ -24,8 +24,8 @@ class Stimulated(Function, Protocol):
         """Make a step of progress."""
         ...
 
-    def stimulate(self) -> None:
-        """Let something happen outside that the device tells of by DMA."""
+    def stimulate(self) -> bool:
+        """Let something happen outside that the device tells of by DMA; False: nothing can happen to it."""
         ...
 
 
@@ -77,10 +77,11 @@ class OwnDevice(PciFunction):
         self.model.step()
         self._look()
 
-    def stimulate(self) -> None:
+    def stimulate(self) -> bool:
         """Let something happen outside."""
         self.model.stimulate()
         self._look()
+        return True
 
     def command_changed(self) -> None:
         """Start or halt with the bus-master bit."""

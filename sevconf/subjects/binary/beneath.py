@@ -4,10 +4,12 @@ A binary IOMMU driver in the reference's place, beneath another target, which is
 Whatever the other target is runs in workers then, with the binary in the same machine.
 """
 
+from dataclasses import replace
+
 from sevconf.contract import Capability, Identity, Target
 from sevconf.errors import Unsupported, UsageError
 from sevconf.subjects.binary.origin import ModelOrigin
-from sevconf.subjects.binary.target import Unpacked, unpack
+from sevconf.subjects.binary.target import BinaryTarget, Unpacked, unpack
 from sevconf.subjects.choices import Choices
 from sevconf.subjects.python.job import Job
 from sevconf.subjects.python.limits import Limits
@@ -71,7 +73,9 @@ class TargetOverIommu:
         """Return a fresh machine, in a fresh worker."""
         if kind not in self.kinds or self._unpacked is None:
             raise Unsupported(f"the target has no machine of kind {kind.value}")
-        return RemoteMachine(self._nursery, Job(self._origin, kind, seed, self._limits, iommu=self._unpacked.origin))
+        upper = self._upper
+        job = upper.job(kind, seed) if isinstance(upper, BinaryTarget) else Job(self._origin, kind, seed, self._limits)
+        return RemoteMachine(self._nursery, replace(job, iommu=self._unpacked.origin))
 
     def close(self) -> None:
         """End the workers, and close the upper target."""

@@ -12,7 +12,8 @@ from sevconf.model.boot_services import Core
 from sevconf.model.guest import Guest
 from sevconf.model.iommu.base import MappingLedger
 from sevconf.subjects.binary.abi.protocols import IOMMU
-from sevconf.subjects.binary.firmware.system import Firmware, Judge, Options, status_of
+from sevconf.subjects.binary.firmware.system import Judge, status_of
+from sevconf.subjects.binary.ground import Ground
 from sevconf.subjects.binary.images.image import Image
 from sevconf.subjects.binary.origin import Package
 from sevconf.vocabulary import PROTOCOL_NAMES, AllocateType, DmaOperation, EfiStatus, Gva, MemoryType
@@ -31,12 +32,21 @@ def actor_of(image: Image) -> str:
 class BinaryIommu:
     """The driver of a package; `judge` hears of what it does wrong, on whatever core and guest memory."""
 
-    def __init__(self, package: Package, core: Core, guest: Guest, ledger: MappingLedger, *, judge: Judge) -> None:
+    def __init__(
+        self,
+        package: Package,
+        core: Core,
+        guest: Guest,
+        ledger: MappingLedger,
+        *,
+        judge: Judge,
+        ground: Ground | None = None,
+    ) -> None:
         self.actor = actor_of(package.image)
         self._package = package
         self._ledger = ledger
         self._judge = judge
-        self.firmware = Firmware(core, guest, Options(package.platform, package.pcd), judge)
+        self.firmware = (ground or Ground(judge)).firmware(package, core, guest)
         self.firmware.where.add_symbols(package.image, package.symbols)
         self._interface = 0
 

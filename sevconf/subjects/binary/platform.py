@@ -7,9 +7,12 @@ they are asked for, or given by hand. What a driver asks that is not here is tol
 
 Spec: AMD64 Architecture Programmer's Manual, volume 3, appendix E.4.17 (CPUID 8000_001F) and volume 2, 15.34.10
 (SEV_STATUS, C001_0131); EDK II `MdePkg/Include/ConfidentialComputingGuestAttr.h`,
-`OvmfPkg/Include/IndustryStandard/Q35MchIch9.h`; ACPI 6.5, 4.8.3.3 (PM timer).
+`OvmfPkg/Include/IndustryStandard/Q35MchIch9.h`,
+`OvmfPkg/Include/Library/PlatformInitLib.h` (EFI_HOB_PLATFORM_INFO); ACPI 6.5, 4.8.3.3 (PM timer).
 """
 
+import struct
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +22,12 @@ from sevconf.errors import UsageError
 #: Marks of what only a machine knows.
 CBIT_POSITION = -1
 CBIT_MASK = -2
+
+#: Device id of the host bridge of a q35.
+_Q35 = 0x29C0
+#: OVMF's platform information, of which drivers read the host bridge's id, at 0x30 of the HOB in 2022.
+_PLATFORM_INFO = struct.pack("<HHI", 4, 0x100, 0) + uuid.UUID("dec9b486-1f16-47c7-8f68-df1a41888ba5").bytes_le
+_PLATFORM_HOB = (_PLATFORM_INFO + bytes(0x30 - len(_PLATFORM_INFO)) + struct.pack("<H", _Q35)).ljust(0x100, b"\0")
 
 #: EDK II's CCAttrAmdSev: the guest attribute of SEV.
 _AMD_SEV = 0x100
@@ -39,7 +48,8 @@ class Platform:
     One platform: CPUID leaves (EAX, EBX, ECX, EDX), MSRs, I/O ports, and what PCDs hold in the order of first asking.
 
     `pcd` has for each width in bytes the values in order; the last one answers all further tokens of that width.
-    `vendor` and `revision` are the firmware's, `set_attribute` is whether its IOMMU driver serves SetAttribute.
+    `hobs` is the HOB list without its end, `vendor` and `revision` are the firmware's, `set_attribute` is whether its
+    IOMMU driver serves SetAttribute.
     """
 
     name: str
@@ -67,8 +77,9 @@ class Platform:
         }
     )
     pcd: Mapping[int, tuple[int, ...]] = field(
-        default_factory=lambda: {8: (_AMD_SEV, CBIT_MASK), 4: (0,), 2: (0x29C0,), 1: (0,)}
+        default_factory=lambda: {8: (_AMD_SEV, CBIT_MASK), 4: (0,), 2: (_Q35,), 1: (0,)}
     )
+    hobs: bytes = _PLATFORM_HOB
 
 
 #: Every era, by name; the first one is the default.

@@ -11,6 +11,8 @@ from sevconf.vocabulary import MachineKind
 READY = b"ready"
 #: Exit code of a worker that can no longer speak to the suite.
 MUTE = 75
+#: The device of a job that is to find out for which of QEMU's a binary driver is.
+ANY_DEVICE = "any"
 #: The facet of the last request: it asks whether the suite's code in the worker is still what it was.
 FAREWELL = "farewell"
 #: Facets whose acts may let foreign code run, drivers and devices; the others act on the machine alone.
@@ -24,9 +26,10 @@ class Job:
     """
     What a worker is for: a machine of that kind and seed, or (kind None) to tell what is known of its subject.
 
-    `device` is what a driver of kind `device` is tried on, if not on what its class names: one of QEMU's
-    (`qemu:MODEL[,option=value…]`), or a class that models one (`FILE.py:CLASS`, `MODULE:CLASS`).
-    `iommu` is the binary IOMMU driver beneath it, if it is not the reference's.
+    `iommu` is the binary IOMMU driver beneath it, if it is not the reference's. `device` is what a driver of kind
+    `device` is tried on, if not on what its class names: one of QEMU's (`qemu:MODEL[,option=value…]`), or a class that
+    models one (`FILE.py:CLASS`, `MODULE:CLASS`). A binary driver is tried on one of QEMU's, which is the machine's disk
+    if it is a `disk`.
     """
 
     origin: Origin | BinaryOrigin | ModelOrigin
@@ -35,6 +38,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     device: str = ""
     iommu: BinaryOrigin | None = None
+    disk: bool = False
 
     @property
     def binaries(self) -> tuple[BinaryOrigin, ...]:

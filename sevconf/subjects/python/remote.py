@@ -262,7 +262,7 @@ class RemoteMachine:
 
     def __init__(self, nursery: Nursery, job: Job) -> None:
         self._conversation = Conversation(nursery, job)
-        own_iommu = job.origin.role == Party.IOMMU_DRIVER.value
+        own_iommu = job.origin.role == Party.IOMMU_DRIVER.value and job.iommu is None
         self.setup: SetupFacet = cast("SetupFacet", self._facet("setup")) if own_iommu else NoSetup()
         self._conversation.answer(Request("driver", "", {}, "be imported"))
 

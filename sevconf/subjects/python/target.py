@@ -89,8 +89,7 @@ class PythonTarget:
         """All of the reference's, but what foreign code decides for itself, and drivers of other devices."""
         kind = self._description.kind
         if kind is None:
-            beside_iommu = self._description.role == Party.IOMMU_DRIVER.value  # drivers are the reference's
-            return frozenset(Capability) - (frozenset() if beside_iommu else OWN_CHOICES)
+            return frozenset(Capability) - OWN_CHOICES
         found = capabilities_of(kind)
         return found if self._description.queueing else found - {Capability.WRITE_IN_FLIGHT}
 
@@ -107,7 +106,7 @@ class PythonTarget:
         """Return a fresh machine, in a fresh worker."""
         if kind not in self.kinds:
             raise Unsupported(f"the target has no machine of kind {kind.value}")
-        return RemoteMachine(self._nursery, Job(self._origin, kind, seed, self._limits, self._device))
+        return RemoteMachine(self._nursery, Job(self._origin, kind, seed, self._limits, device=self._device))
 
     def close(self) -> None:
         """End the nursery, unless it was lent."""

@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from sevconf.errors import ForeignFailure, LostContact, UsageError
-from sevconf.model.machine import ReferenceMachine
+from sevconf.subjects.binary.origin import BinaryOrigin
 from sevconf.subjects.python import words
 from sevconf.subjects.python.border import Border
 from sevconf.subjects.python.fingerprint import Fingerprint
-from sevconf.subjects.python.job import FAREWELL, MUTE, Job
+from sevconf.subjects.python.job import ANY_DEVICE, FAREWELL, MUTE, Job
 from sevconf.subjects.python.line import HEADER_SIZE, Answer, Failure, Inbox, LineError, Request, gulp, packed, unpacked
 from sevconf.subjects.python.own_levels import OwnLevelSetup
-from sevconf.subjects.python.parts import description, parts
+from sevconf.subjects.python.parts import description, machine
 from sevconf.subjects.qemu.bench import Bench
-from sevconf.subjects.qemu.machine import QemuMachine
-from sevconf.subjects.qemu.models import is_qemu, order
+from sevconf.subjects.qemu.function import WATCHED
+from sevconf.subjects.qemu.models import MODELS, Order, is_qemu, order
 from sevconf.subjects.reference import ReferenceFacets
 from sevconf.trace import Entry
 from sevconf.vocabulary import MachineKind, Party
@@ -106,10 +106,10 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         sys.dont_write_bytecode = True
         random.seed(job.seed)
         os.register_at_fork(after_in_child=speaker.close)
-        bench = Bench([order(job.device)]) if job.kind and is_qemu(job.device) else None  # QEMU is under no limits
+        bench = Bench(_orders(job)) if _orders(job) else None  # QEMU is under no limits
         job.limits.impose(birth.size)
         if job.kind is None:
-            _tell(job, speaker, birth.fingerprint)
+            _tell(job, speaker, birth.fingerprint, bench)
         else:
             _serve(job, job.kind, speaker, birth.fingerprint, bench)
     except BaseException as error:  # noqa: BLE001 -- the suite judges it; where it was told already, this comes second
@@ -118,10 +118,17 @@ def live(job: Job, descriptors: list[int], birth: Birth) -> NoReturn:
         os._exit(MUTE)
 
 
-def _tell(job: Job, speaker: Speaker, fingerprint: Fingerprint) -> None:
+def _orders(job: Job) -> list[Order]:
+    """Return the devices of QEMU's that a job is about: to find out which a binary is for, all that there are."""
+    if is_qemu(job.device):
+        return [order(job.device)] if job.kind or isinstance(job.origin, BinaryOrigin) else []
+    return [Order(model) for model in MODELS.values() if model.name in WATCHED] if job.device == ANY_DEVICE else []
+
+
+def _tell(job: Job, speaker: Speaker, fingerprint: Fingerprint, bench: Bench | None) -> None:
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     try:
-        speaker.say(Answer(description(job, border)))
+        speaker.say(Answer(description(job, border, bench)))
     except ForeignFailure:
         return  # told at the border
     except UsageError as error:
@@ -134,10 +141,8 @@ def _serve(job: Job, kind: MachineKind, speaker: Speaker, fingerprint: Fingerpri
     border = Border(job.origin.culprit, job.limits, fingerprint, speaker.fail)
     border.processes = _children()
     border.asked = "be imported"
-    found = parts(job, border)
-    machine = ReferenceMachine(kind, job.seed, found) if bench is None else QemuMachine(kind, job.seed, bench, found)
-    facets = ReferenceFacets(machine)
-    if job.origin.role == Party.IOMMU_DRIVER.value:
+    facets = ReferenceFacets(machine(job, kind, border, bench))
+    if job.iommu is not None or job.origin.role == Party.IOMMU_DRIVER.value:
         facets.setup = OwnLevelSetup(facets.reference)
     border.trace = facets.trace
     facets.trace.listen(speaker.note)

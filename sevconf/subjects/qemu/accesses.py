@@ -3,7 +3,8 @@ What QEMU tells of DMA, read out of its log in step with the acts that cause it.
 
 It tells where each access begins, and one that crosses pages once a page; how far one reaches it does not tell. Of a
 request that takes time, such as a disk's, it tells when the device takes it: the bytes may move later, to the memory
-that was there then. An access to the addresses of message-signalled interrupts is no DMA.
+that was there then. An access to the addresses of message-signalled interrupts is no DMA. Of a flood, as a controller
+makes that runs through memory which is no schedule any more, only the beginning is told.
 
 QEMU's VT-d tells of an access by the page entry that it found. Where that allows one direction, it went that way or was
 dropped: QEMU records no fault where it kept an entry that forbids, as hardware would, but says that an access is
@@ -26,6 +27,8 @@ from sevconf.vocabulary import FaultReason
 _INTERRUPTS = range(0xFEE0_0000, 0xFEF0_0000)
 #: Bytes taken from the log at once.
 _GULP = 1 << 16
+#: Bytes of the log that are looked at between two acts: tens of thousands of accesses.
+_FLOOD = 2 << 20
 
 
 class Watcher(Enum):
@@ -96,9 +99,14 @@ class DmaLog:
         return [access for access in found if access.address not in _INTERRUPTS]
 
     def _take(self) -> list[Access]:
-        while piece := self._log.read(self._read, _GULP):
+        end = self._log.size
+        flood = end - self._read > _FLOOD
+        last = self._read + _FLOOD if flood else end
+        while piece := self._log.read(self._read, min(_GULP, last - self._read)):
             self._read += len(piece)
             self._pending += piece
+        if flood:
+            self._read, self._pending = end, self._pending[: self._pending.rfind(b"\n") + 1]
         lines, _, self._pending = self._pending.rpartition(b"\n")
         return [access for line in lines.decode(errors="replace").splitlines() for access in self._parse(line)]
 

@@ -6,7 +6,7 @@ since devices work on their own. Behind VT-d a refused access is a fault, with s
 direction there, since the page allows both, it is put down as a read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sevconf.model.recorder import Recorder
 from sevconf.subjects.qemu.accesses import Watcher
@@ -16,14 +16,20 @@ from sevconf.vocabulary import FaultReason
 
 
 class DmaRecorder:
-    """Records what the devices of a bench do from now on; `wrote` hears of each address that one wrote to."""
+    """
+    Records what devices of a bench do from now on: those of `actors`, by source id.
 
-    def __init__(self, recorder: Recorder, bench: Bench, wrote: Callable[[int], None]) -> None:
+    `wrote` hears of each address that one wrote to.
+    """
+
+    def __init__(
+        self, recorder: Recorder, bench: Bench, wrote: Callable[[int], None], actors: Mapping[int, str]
+    ) -> None:
         self._recorder = recorder
         self._bench = bench
         self._wrote = wrote
         self._mark = bench.mark()
-        self._actors = {device.function.source: device.actor for device in bench.devices}
+        self._actors = actors
 
     def record(self) -> None:
         """Record what was done since the last call."""

@@ -12,12 +12,16 @@ from functools import partial
 from typing import Any, cast
 
 from sevconf.errors import Unsupported
+from sevconf.model.bus import Bus
 from sevconf.model.devices.copier import Copier
+from sevconf.model.devices.disk import Disk
+from sevconf.model.devices.own import OwnDevice
 from sevconf.model.hypervisor import Hypervisor
 from sevconf.model.machine import VTD_POLICIES, ReferenceMachine
 from sevconf.model.parts import Parts
+from sevconf.model.recorder import Recorder
 from sevconf.subjects.qemu.bench import Bench
-from sevconf.subjects.qemu.function import QemuFunction
+from sevconf.subjects.qemu.function import BarPciIo, QemuDisk, QemuFunction
 from sevconf.subjects.qemu.ram import SharedRam
 from sevconf.vocabulary import MachineKind
 
@@ -38,23 +42,38 @@ class PatientHypervisor(Hypervisor):
 
 class QemuMachine(ReferenceMachine):
     """
-    A machine whose own device is the one on the bench, which `close` ends.
+    A machine whose own device is the first on the bench, or its disk if it is a `disk`; `close` ends the bench.
+
+    Others on the bench are functions on its bus, `others`.
 
     Raises:
         Unsupported: it is of a kind that it cannot be.
 
     """
 
-    def __init__(self, kind: MachineKind, seed: int, bench: Bench, parts: Parts | None = None) -> None:
+    def __init__(
+        self, kind: MachineKind, seed: int, bench: Bench, parts: Parts | None = None, *, disk: bool = False
+    ) -> None:
         if kind in VTD_POLICIES:
             raise Unsupported(f"a device of QEMU's is not put on machines of kind {kind.value}")
         self.bench = bench
         shared = cast("Any", partial(SharedRam, bench.memory))
-        exchanged = replace(parts or Parts(), ram=shared, hypervisor=PatientHypervisor, own_device=Copier)
+        exchanged = replace(
+            parts or Parts(), ram=shared, hypervisor=PatientHypervisor, own_device=Copier, pci_io=BarPciIo
+        )
+        if disk:
+            exchanged = replace(exchanged, disk=cast("Any", self._disk))
         super().__init__(kind, seed, exchanged)
-        function = QemuFunction(self.recorder, bench, bench.devices[0], cast("SharedRam", self.ram))
-        self.functions = tuple(function if other is self.own_device else other for other in self.functions)
-        self.own_device = function
+        ram = cast("SharedRam", self.ram)
+        if not disk:
+            function = QemuFunction(self.recorder, bench, bench.devices[0], ram, OwnDevice.actor)
+            self.functions = tuple(function if other is self.own_device else other for other in self.functions)
+            self.own_device = function
+        self.others = tuple(QemuFunction(self.recorder, bench, device, ram) for device in bench.devices[1:])
+        self.functions += self.others
+
+    def _disk(self, recorder: Recorder, _: Bus) -> QemuDisk:
+        return QemuDisk(recorder, self.bench, self.bench.devices[0], cast("SharedRam", self.ram), Disk.actor)
 
     def close(self) -> None:
         """End QEMU."""

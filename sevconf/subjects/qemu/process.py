@@ -73,6 +73,11 @@ class Memory:
         """The name of it in QEMU, which inherits the descriptor under its number."""
         return f"/proc/self/fd/{self.descriptor}"
 
+    @property
+    def size(self) -> int:
+        """Bytes that it has now."""
+        return os.fstat(self.descriptor).st_size
+
     def read(self, offset: int, length: int) -> bytes:
         """Read bytes; fewer at the end."""
         return os.pread(self.descriptor, length, offset)

@@ -1,5 +1,6 @@
 """Binaries for the tests: Debian's IoMmuDxe, and what mingw-w64 makes of our own driver in C."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 
 from sevconf.subjects.binary.images.files import load, place_of
 from sevconf.subjects.binary.images.image import Image
+from sevconf.subjects.qemu.process import PACKAGE, installed
 
 #: Where Debian's package `ovmf` puts the firmware.
 OVMF = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+_OVMF_PACKAGE = "ovmf"
 SOURCE = Path(__file__).parents[2] / "exerciser" / "iommu.c"
 _FLAGS = (
     *("-std=c11", "-Wall", "-Werror", "-Wno-unused-parameter", "-O2", "-ffreestanding", "-nostdlib"),
@@ -37,3 +40,15 @@ def iommu_dxe() -> Image:
 def right_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Our driver, without a fault."""
     return built(tmp_path_factory.mktemp("exerciser"))
+
+
+@pytest.fixture(scope="session")
+def ovmf() -> Path:
+    """Debian's OVMF, on a machine that has QEMU too; in CI, which sets SEVCONF_REQUIRE_QEMU, both must be there."""
+    missing = [package for package, there in ((_OVMF_PACKAGE, OVMF.is_file()), (PACKAGE, installed())) if not there]
+    if missing:
+        reason = f"install Debian's packages {', '.join(missing)}"
+        if os.environ.get("SEVCONF_REQUIRE_QEMU"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return OVMF

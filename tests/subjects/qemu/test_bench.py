@@ -377,7 +377,9 @@ def test_behind_vtd_directions_are_told_where_pages_tell_them() -> None:
 
         trace = Trace()
         wrote: list[int] = []
-        recorder = DmaRecorder(Recorder(trace), bench, wrote.append)
+        recorder = DmaRecorder(
+            Recorder(trace), bench, wrote.append, {device.function.source: device.actor for device in bench.devices}
+        )
         for end in (0x20_1000, 0x20_0000):
             dma(bench, BUFFER, end, 4, OUT_OF_DEVICE)
         recorder.record()

@@ -15,7 +15,7 @@ from sevconf.subjects.qemu.models import FOR_PYTHON, order
 from sevconf.subjects.qemu.process import ROOM, Memory
 from sevconf.subjects.qemu.ram import SharedRam
 from sevconf.trace import DeviceState, Dma
-from sevconf.vocabulary import PAGE_SIZE, EfiStatus, Gpa, MachineKind, Party
+from sevconf.vocabulary import PAGE_SIZE, CBit, EfiStatus, Gpa, MachineKind, Party
 from tests.subjects.qemu import edu_driver as drivers
 from tests.subjects.qemu.edu_driver import EduDriver
 
@@ -70,7 +70,7 @@ def test_a_right_driver_carries_data_and_breaks_nothing(kind: MachineKind) -> No
     for bench in run(kind, EduDriver):
         assert bench.carry() == (EfiStatus.SUCCESS, SECRET)
         dma = [(entry.device, entry.write, entry.actor) for entry in bench.machine.trace.of(Dma)]
-        assert dma == [("device:edu", False, "device:edu"), ("device:edu", True, "device:edu")]
+        assert dma == [("device:own", False, "device:own"), ("device:own", True, "device:own")]
         bench.exit()
         assert len(list(bench.machine.trace.of(Dma))) == 2
         assert bench.charged() == []
@@ -94,7 +94,7 @@ def test_a_wrong_driver_breaks_its_rule(kind: MachineKind, driver: type[EduDrive
         assert rule in {breach.rule for breach in breaches}
         breach = next(breach for breach in breaches if breach.rule == rule)
         assert breach.culprit == bench.actor
-        assert breach.subject == "device:edu"
+        assert breach.subject == "device:own"
 
 
 def test_what_is_not_mapped_is_ciphertext_to_the_device() -> None:
@@ -160,6 +160,7 @@ def test_shared_ram_sees_what_a_device_writes() -> None:
     ram = SharedRam(memory, SIZE, bytes(16))
     ram.write_private(Gpa(0), bytes(PAGE_SIZE))
     assert ram.read_private(Gpa(0), 16) == bytes(16)
+    ram.device_wrote(64)
     memory.write(64, b"from the device!")
     assert ram.read_raw(Gpa(64), 16) == b"from the device!"
     assert ram.read_private(Gpa(64), 16) != bytes(16)
@@ -168,6 +169,25 @@ def test_shared_ram_sees_what_a_device_writes() -> None:
     memory.write(5 * PAGE_SIZE, b"elsewhere")
     ram.device_wrote(5 * PAGE_SIZE)
     assert [int(at) for at, _ in ram.dump()] == [0, 5 * PAGE_SIZE]
+    memory.close()
+
+
+def test_what_a_processor_wrote_to_lent_pages_lies_in_dram_when_it_gives_them_back() -> None:
+    """As ciphertext, for devices to see; and what a device wrote there since is what the processor gets next."""
+    memory = Memory("test", SIZE)
+    ram = SharedRam(memory, SIZE, bytes(16))
+    plain = EncryptedRam(SIZE, bytes(16))
+    _, private = ram.forms
+    ram.lend(Gpa(PAGE_SIZE), CBit.SET, write=True)
+    private[PAGE_SIZE : PAGE_SIZE + 16] = b"by the processor"
+    ram.given_back()
+    plain.write_private(Gpa(PAGE_SIZE), b"by the processor" + bytes(16))
+    assert memory.read(PAGE_SIZE, 16) == plain.read_raw(Gpa(PAGE_SIZE), 16)
+    ram.device_wrote(PAGE_SIZE)
+    memory.write(PAGE_SIZE, b"from the device!")
+    plain.write_raw(Gpa(PAGE_SIZE), b"from the device!")
+    ram.lend(Gpa(PAGE_SIZE), CBit.SET, write=False)
+    assert private[PAGE_SIZE : PAGE_SIZE + 16] == plain.read_private(Gpa(PAGE_SIZE), 16)
     memory.close()
 
 

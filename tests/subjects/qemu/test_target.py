@@ -69,7 +69,7 @@ def test_a_target_on_qemu_says_so() -> None:
         machine = target.open(MachineKind.SEV, 0)
         assert machine.own_device.start() is EfiStatus.SUCCESS
         assert machine.own_device.work() is EfiStatus.SUCCESS
-        states = [entry.running for entry in machine.trace.of(DeviceState) if entry.device == "device:edu"]
+        states = [entry.running for entry in machine.trace.of(DeviceState) if entry.device == "device:own"]
         assert states == [True]
         assert {entry.write for entry in machine.trace.of(Dma)} == {True, False}
         assert machine.own_device.stop() is EfiStatus.SUCCESS

@@ -229,6 +229,7 @@ class Processor:
             self._mmu.flush_tlb()
         self._acts += self._changes()
         acts, self._acts = tuple(self._acts), []
+        self._mmu.ram.given_back()
         stop = self._why(self.read("rip"), trouble)
         self._heard(acts)
         return stop

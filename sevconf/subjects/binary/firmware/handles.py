@@ -59,6 +59,10 @@ class Handles:
             del self._handles[handle]
         return True
 
+    def all(self) -> tuple[int, ...]:
+        """Return every handle."""
+        return tuple(self._handles)
+
     def knows(self, handle: int) -> bool:
         """Tell whether there is such a handle."""
         return handle in self._handles

@@ -36,6 +36,7 @@ from sevconf.subjects.binary.firmware.runtime_services import RuntimeServices
 from sevconf.subjects.binary.images.image import Image
 from sevconf.subjects.binary.platform import CBIT_MASK, CBIT_POSITION, Platform
 from sevconf.subjects.binary.whereabouts import Loaded, Whereabouts
+from sevconf.subjects.qemu.bench import Bench
 from sevconf.trace import CBitChanged, InstructionAccess
 from sevconf.vocabulary import PAGE_SIZE, AllocateType, CBit, EfiStatus, Gva, MemoryType, pages_for
 
@@ -54,6 +55,8 @@ _SYSTEM_SIGNATURE, _BOOT_SIGNATURE, _RUNTIME_SIGNATURE = (
 _SYSTEM_SIZE = 0x78
 _RUNTIME_AT, _BOOT_AT, _COUNT_AT, _TABLES_AT = 0x58, 0x60, 0x68, 0x70
 _LOADED_SIZE = 0x60
+#: The LPC bridge, and what OVMF's early phases write to it: base of the power management ports, and that they are on.
+_LPC, _PM_BASE = 0x1F << 3, ((0x40, 0x601), (0x44, 0x80))
 _END_OF_HOBS = struct.pack("<HHI", 0xFFFF, 8, 0)
 #: Units of 100 ns that pass while a processor waits at HLT for an interrupt: a tick.
 _TICK = 100_000
@@ -123,8 +126,9 @@ class Firmware:
         self.memory.write(vendor, "EDK II\0".encode("utf-16-le"))
         self.memory.put(self.system_table + 0x18, vendor)
         self._seal(self.system_table, _SYSTEM_SIGNATURE, _SYSTEM_SIZE)
-        hobs = self.memory.allocate(len(_END_OF_HOBS))
-        self.memory.write(hobs, _END_OF_HOBS)
+        content = options.platform.hobs + _END_OF_HOBS
+        hobs = self.memory.allocate(len(content))
+        self.memory.write(hobs, content)
         self.configuration.put(HOB_LIST, hobs)
         values = {width: tuple(map(self._meant, row)) for width, row in options.platform.pcd.items()}
         self.install(PCD, Pcds(values, dict(options.pcd)))
@@ -157,6 +161,17 @@ class Firmware:
         if made is None:
             raise ValueError(f"{protocol.name} is on that handle already")
         return made
+
+    def open_bus(self, bench: Bench) -> None:
+        """Put configuration space of a bench's bus 0 where the platform has it, and switch the PM timer on."""
+        for offset, value in _PM_BASE:
+            bench.config_write(_LPC, offset, 4, value)
+        self.processor.window(
+            self._platform.ecam,
+            1 << 20,
+            lambda at, width: bench.config_read(at >> 12, at & 0xFFF, min(width, 4)),
+            lambda at, width, value: bench.config_write(at >> 12, at & 0xFFF, min(width, 4), value),
+        )
 
     # Images
 
