@@ -45,6 +45,13 @@ def test_what_is_not_built_yet(name: str) -> None:
         resolve(name)
 
 
+@pytest.mark.parametrize("name", ["x.efi", "dir/x.ROM", "x.fd#NvmExpressDxe"])
+def test_images_are_looked_for_in_their_files(name: str) -> None:
+    """A name of a file with images is a binary, whether the file is there or not."""
+    with pytest.raises(UsageError, match="cannot be read: No such file or directory"):
+        resolve(name)
+
+
 UNKNOWN = [
     ("referense", "there is no target 'referense'", "did you mean reference?"),
     ("nonsense", "there is no target 'nonsense'", "`sevconf list targets` shows what can be judged"),
@@ -67,7 +74,7 @@ def test_list_of_names() -> None:
     """Every name is listed once, with one line of what it stands for."""
     listed = names()
     assert [name for name, _ in listed][:2] == ["reference", "shuffled"]
-    assert len(dict(listed)) == len(listed) == len(CATALOGUE) + 10
+    assert len(dict(listed)) == len(listed) == len(CATALOGUE) + 13
     assert all(text and "\n" not in text for _, text in listed)
 
 

@@ -101,6 +101,7 @@ class Pair:
         """Run code on the emulated machine alone."""
         start, self._next = self._next, self._next + len(code) + len(_HALT)
         self.emulated.mmu.write(Gva(start), code + _HALT)
+        self.processor.answer_instructions(start, code)
         stop = self.processor.run(start)
         assert (stop.fault, stop.rip) == ("", self._next)
 

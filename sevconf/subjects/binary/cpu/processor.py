@@ -6,7 +6,7 @@ MMU for the translation and lends the processor that form of the page which the 
 calls for. So loads and stores run at full speed, aliases see what they would see, and a translation that nobody flushed
 stays in force. Two forms of one page are never lent at once: who asks for the other one loses the first.
 
-A fill of a page that is in the TLB already means that the binary flushed it (or that Unicorn had no room): then the
+A binary flushes by writing CR3 or CR4, or by INVLPG: the processor looks where its code has these, and then the
 machine's TLB is flushed too. The processor stops at HLT, which service stubs are made of, at an instruction that the
 platform answers (RDMSR, WRMSR, RDTSC), at a fault, and at its limits.
 
@@ -17,6 +17,7 @@ Left out: interrupts in the midst of code; privilege; protection by page tables 
 """
 
 import ctypes
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Flag, auto
@@ -38,6 +39,8 @@ CR0 = 0x8001_0033
 BUDGET = 10_000_000
 #: Instructions that the platform answers, by their bytes.
 ANSWERED = {b"\x0f\x32": "RDMSR", b"\x0f\x30": "WRMSR", b"\x0f\x31": "RDTSC", b"\x0f\x01\xf9": "RDTSCP"}
+#: Instructions that flush the TLB, or a page of it, without prefixes: MOV to CR3 or CR4, and INVLPG.
+FLUSHES = re.compile(rb"\x0f(?:\x22[\xd8-\xe7]|\x01[\x38-\x3f\x78-\x7f\xb8-\xbf])")
 LENGTHS = {name: len(pattern) for pattern, name in ANSWERED.items()}
 
 _WRITE, _FETCH = uc_const.UC_MEM_WRITE, uc_const.UC_MEM_FETCH
@@ -46,6 +49,7 @@ _ACCESSES = {_READ: "reads", _WRITE: "writes", _FETCH: "executes"}
 #: What Unicorn has to grant for each access.
 _WANTED = {_READ: uc_const.UC_PROT_READ, _WRITE: uc_const.UC_PROT_WRITE, _FETCH: uc_const.UC_PROT_EXEC}
 _PAGE_SHIFT = 12
+_REX = 0x40
 #: Bytes of address space for translated code: Unicorn's own choice is all that a worker may have.
 _TRANSLATED = 32 << 20
 
@@ -104,6 +108,7 @@ class Processor:
         #: Pages of RAM by their places in its maps, as far as they were ever lent.
         self._gpas: dict[int, Gpa] = {}
         self._windows: list[range] = []
+        self._guest_flushed = False
         self._fault = ""
         self._error: BaseException | None = None
         self._at = ""
@@ -163,7 +168,7 @@ class Processor:
         self._hook(uc_const.UC_HOOK_INSN, port_out, instruction=x86.UC_X86_INS_OUT)
 
     def answer_instructions(self, start: int, code: bytes) -> None:
-        """Stop before each instruction of `ANSWERED` in code that lies at `start`."""
+        """Stop before each instruction of `ANSWERED` in code that lies at `start`, and hear of those of `FLUSHES`."""
         for pattern, name in ANSWERED.items():
             at = code.find(pattern)
             while at >= 0:
@@ -174,6 +179,13 @@ class Processor:
 
                 self._hook(uc_const.UC_HOOK_CODE, stop, begin=start + at, end=start + at)
                 at = code.find(pattern, at + 1)
+        for found in FLUSHES.finditer(code):
+            at = found.start()
+            prefixed = at > 0 and code[at - 1] & 0xF0 == _REX
+            self._hook(uc_const.UC_HOOK_CODE, self._flushes, begin=start + at - prefixed, end=start + at)
+
+    def _flushes(self, *_: object) -> None:
+        self._guest_flushed = True
 
     def window(
         self, start: int, size: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]
@@ -212,6 +224,9 @@ class Processor:
         if self._error is not None:
             raised, self._error = self._error, None
             raise raised
+        if self._guest_flushed:
+            self._guest_flushed = False
+            self._mmu.flush_tlb()
         self._acts += self._changes()
         acts, self._acts = tuple(self._acts), []
         self._mmu.ram.given_back()
@@ -254,7 +269,8 @@ class Processor:
     def _filled_in(self, address: int, access: int, entry: Any) -> bool:
         number = address >> _PAGE_SHIFT
         wanted = _WANTED[access]
-        if self._granted.get(number, 0) & wanted:
+        if self._guest_flushed:
+            self._guest_flushed = False
             self._flushed_by_guest()
         if any(address in window for window in self._windows):
             entry.paddr, entry.perms = number << _PAGE_SHIFT, uc_const.UC_PROT_READ | uc_const.UC_PROT_WRITE

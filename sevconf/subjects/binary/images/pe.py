@@ -22,7 +22,7 @@ _PE32, _PE32_PLUS = 0x10B, 0x20B
 _EXECUTE, _WRITE = 1 << 29, 1 << 31
 _ABSOLUTE, _DIR64 = 0, 10
 _RELOCATIONS = "IMAGE_DIRECTORY_ENTRY_BASERELOC"
-_IMPORTS = "IMAGE_DIRECTORY_ENTRY_IMPORT"
+_IMPORTS, _IMPORT_SIZE = 1, 20
 
 
 class BadImage(Exception):
@@ -89,13 +89,12 @@ def image(data: bytes, name: str) -> Image:
     if pe.FILE_HEADER.NumberOfSections != len(pe.sections) or len(pe.sections) > MOST_SECTIONS:
         count = pe.FILE_HEADER.NumberOfSections
         raise BadImage(f"expected at most {MOST_SECTIONS} sections that lie in the file, not {count}")
-    pe.parse_data_directories([pefile.DIRECTORY_ENTRY[_RELOCATIONS], pefile.DIRECTORY_ENTRY[_IMPORTS]])
-    if getattr(pe, "DIRECTORY_ENTRY_IMPORT", ()):
-        raise BadImage("it imports from other images, which an image of UEFI does not")
     memory = bytearray(head.SizeOfImage)
     header = data[: min(head.SizeOfHeaders, head.SizeOfImage)]
     memory[: len(header)] = header
     sections = tuple(_sections(pe, data, memory, len(header)))
+    if _imports(head.DATA_DIRECTORY, memory):
+        raise BadImage("it imports from other images, which an image of UEFI does not")
     if not any(s.executable and s.start <= head.AddressOfEntryPoint < s.end for s in sections):
         raise BadImage(f"its entry point {head.AddressOfEntryPoint:#x} lies in no executable section")
     return Image(
@@ -132,7 +131,16 @@ def _sections(pe: Any, data: bytes, memory: bytearray, header: int) -> Iterator[
         yield Section(name, start, size, bool(flags & _WRITE), bool(flags & _EXECUTE))
 
 
+def _imports(directories: Any, memory: bytearray) -> bool:
+    """Tell whether the import directory has a first entry; linkers leave one that is all zeros."""
+    if len(directories) <= _IMPORTS or not directories[_IMPORTS].Size:
+        return False
+    start = directories[_IMPORTS].VirtualAddress
+    return any(memory[start : start + _IMPORT_SIZE])
+
+
 def _relocations(pe: Any, size: int) -> Iterator[int]:
+    pe.parse_data_directories([pefile.DIRECTORY_ENTRY[_RELOCATIONS]])
     for block in getattr(pe, "DIRECTORY_ENTRY_BASERELOC", ()):
         for entry in block.entries:
             if entry.type == _ABSOLUTE:
