@@ -92,7 +92,13 @@ def _fault(name: str, driver: type[CopierDriver], catches: str, *collateral: tup
 
 FAULTS = (
     _fault("leaves-own-device-running", LeavesCopierRunning, "DRV-51", ("DRV-01", _HALTED)),
-    _fault("own-device-at-host-address", CopiesFromHostAddress, "DRV-05"),
+    Fault(
+        "own-device-at-host-address",
+        Party.DRIVER,
+        Parts(own_driver=CopiesFromHostAddress),
+        ("DRV-05",),
+        shown_by=("DRV-52",),
+    ),
     _fault("swaps-own-mappings", SwapsCopierMappings, "DRV-52", ("DRV-06", _DIRECTED)),
     _fault("unmaps-own-device-first", UnmapsCopierFirst, "DRV-53", ("DRV-09", _ORDER)),
     _fault("own-device-allocates-at-exit", CopierAllocatesAtExit, "DRV-54", ("MEM-01", _FRUGAL)),

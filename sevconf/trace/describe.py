@@ -59,6 +59,9 @@ def describe(entry: e.Entry) -> str:
             what = f"ends mapping {entry.mapping}"
         case e.CBitChanged():
             what = f"makes the C-bit {entry.cbit.value} on {entry.pages} pages at Gva {entry.gva:#x}"
+        case e.InstructionAccess():
+            access = _access(entry.write, entry.length, "Gva", entry.gva)
+            what = f"{access} with the C-bit {entry.cbit.value}, first at {entry.at}"
         case e.GuestAccess():
             what = f"{_access(entry.write, entry.length, 'Gva', entry.gva)} with the C-bit {entry.cbit.value}"
         case e.Dma():

@@ -19,6 +19,7 @@ from sevconf.trace import (
     Finding,
     GuestAccess,
     HostAct,
+    InstructionAccess,
     IommuCommand,
     IommuFault,
     IommuState,
@@ -82,6 +83,10 @@ WORDS: list[tuple[Entry, str]] = [
     (
         GuestAccess(*_AT, Gva(0x1000), Gpa(0), 16, write=True, cbit=CBit.SET),
         "writes 16 bytes at Gva 0x1000 with the C-bit set",
+    ),
+    (
+        InstructionAccess(*_AT, Gva(0x1000), Gpa(0), 16, write=True, cbit=CBit.CLEAR, at="IoMmuDxe+0x1405"),
+        "writes 16 bytes at Gva 0x1000 with the C-bit clear, first at IoMmuDxe+0x1405",
     ),
     (Dma(*_AT, "device:disk", 0x1000, 16, write=False), "reads 16 bytes at DeviceAddress 0x1000"),
     (
