@@ -17,7 +17,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from sevconf.judge import Setting
 from sevconf.reporting.compare import side_by_side
@@ -174,7 +174,7 @@ def test_filters_by_keyboard(browser: webdriver.Chrome, reports: dict[str, Path]
     assert shown() == 0
     form.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
     assert form.find_element(By.TAG_NAME, "output").text.endswith("shown")
-    assert shown() == len(rows)
+    WebDriverWait(browser, 10).until(lambda _: shown() == len(rows))
 
 
 def test_the_failing_step_is_marked_and_the_leak_is_drawn(browser: webdriver.Chrome, reports: dict[str, Path]) -> None:

@@ -95,13 +95,18 @@ def test_files_are_held_against_what_is_found(tmp_path: Path) -> None:
             list(differences(_matrix(GOOD, WIDE), tmp_path, whole=True))
 
 
+#: Rules that look at every step: what leaks at a moment of another rule, they see as well.
+AT_EVERY_STEP = {"DRV-60", "EBS-30"}
+
+
 def test_the_committed_matrix_holds() -> None:
     """Committed is a matrix of every rule and every fault there is, in which nothing is missed or unexplained."""
     saved = json.loads((ROOT / "reports" / "sensitivity" / JSON).read_text(encoding="utf-8"))
     assert {row["fault"] for row in saved["by_fault"]} == CATALOGUE.keys()
     assert {row["rule"] for row in saved["by_rule"]} == SUITE.rules.keys()
     assert (saved["missed"], saved["unexplained"], saved["silent"], saved["median_rules_a_fault"]) == (0, 0, 0, 1)
-    assert saved["most_rules_a_made_up_fault"] <= 3
+    made_up = [row for row in saved["by_fault"] if not CATALOGUE[row["fault"]].upstream]
+    assert all(len({*row["caught"], *row["collateral"]} - AT_EVERY_STEP) <= 3 for row in made_up)
     assert saved["caught"] == saved["rules"] - saved["excused"]
 
 

@@ -22,7 +22,7 @@ def test_the_notification_runs_inside_the_service(act: int) -> None:
     (began,) = machine.trace.of(NotificationBegan)
     assert machine.trace.at(began.step + 1).tpl is Tpl.NOTIFY
     around = [e.service for e in machine.trace.enclosing(began) if isinstance(e, ServiceCall)]
-    assert around == ["IoMmu.Map", "PciIo.Map"]
+    assert around == ["IoMmu.Map", "RootBridgeIo.Map", "PciIo.Map"]
 
 
 def test_a_service_that_is_done_is_not_interrupted() -> None:
