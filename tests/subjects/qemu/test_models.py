@@ -56,5 +56,5 @@ def test_every_default_is_of_its_class() -> None:
 
 
 def test_devices_for_python_drivers_say_whether_they_run() -> None:
-    """Each of them, and no others, by registers of its own."""
-    assert set(_RUNS) == FOR_PYTHON <= set(MODELS)
+    """Each of them, by registers of its own; so do others, which binaries drive."""
+    assert FOR_PYTHON <= set(_RUNS) <= set(MODELS)
