@@ -2,9 +2,10 @@
 
 from sevconf.contract.driver import Mapped
 from sevconf.faults.fault import Fault
+from sevconf.faults.late_halts import HaltsBehindTwoEvents
 from sevconf.model.drivers.nic import PAGES, NetworkDriver
 from sevconf.model.parts import Parts
-from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, DmaOperation, EfiStatus, Gva, MemoryType, Party, Tpl
+from sevconf.vocabulary import DmaOperation, EfiStatus, Gva, MemoryType, Party
 
 # Exit handlers
 
@@ -30,29 +31,8 @@ class FreesRingInHandler(NetworkDriver):
         self.pci_io.free_buffer(1, self.spare)
 
 
-class HaltsNicTooLate(NetworkDriver):
+class HaltsNicTooLate(HaltsBehindTwoEvents, NetworkDriver):
     """Halts the network card in a second event that it defers twice, behind the IOMMU driver's teardown."""
-
-    def start(self) -> EfiStatus:
-        """Make two events more."""
-        _, self.second = self.boot_services.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.halt)
-        _, self.first = self.boot_services.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.defer)
-        return super().start()
-
-    def on_exit(self) -> None:
-        """Signal the event that signals the other."""
-        self.boot_services.signal_event(self.first)
-
-    def defer(self) -> None:
-        """Signal the event that halts."""
-        self.boot_services.signal_event(self.second)
-
-    def stop(self) -> EfiStatus:
-        """Stop, and close both."""
-        status = super().stop()
-        self.boot_services.close_event(self.first)
-        self.boot_services.close_event(self.second)
-        return status
 
 
 # Unmap

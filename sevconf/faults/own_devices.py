@@ -2,9 +2,10 @@
 
 from sevconf.contract.driver import Mapped, MappingToken
 from sevconf.faults.fault import Fault
+from sevconf.faults.late_halts import HaltsBehindTwoEvents
 from sevconf.model.drivers.copier import CopierDriver
 from sevconf.model.parts import Parts
-from sevconf.vocabulary import EVT_NOTIFY_SIGNAL, EfiStatus, Gva, MemoryType, Party, Tpl
+from sevconf.vocabulary import EfiStatus, Gva, MemoryType, Party
 
 
 class LeavesCopierRunning(CopierDriver):
@@ -40,7 +41,7 @@ class UnmapsCopierFirst(CopierDriver):
         """Do it in the wrong order."""
         self.pci_io.unmap(self.mapping)
         self.halt()
-        self.pci_io.free_buffer(1, self.events)
+        self.pci_io.free_buffer(1, self.buffer)
         return self.boot_services.close_event(self.exit_event)
 
 
@@ -53,29 +54,8 @@ class CopierAllocatesAtExit(CopierDriver):
         self.boot_services.allocate_pool(MemoryType.BOOT_SERVICES_DATA, 64)
 
 
-class HaltsCopierTooLate(CopierDriver):
+class HaltsCopierTooLate(HaltsBehindTwoEvents, CopierDriver):
     """Halts its own device in a second event that it defers twice, behind the IOMMU driver's teardown."""
-
-    def start(self) -> EfiStatus:
-        """Make two events more."""
-        _, self.second = self.boot_services.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.halt)
-        _, self.first = self.boot_services.create_event(EVT_NOTIFY_SIGNAL, Tpl.CALLBACK, self.defer)
-        return super().start()
-
-    def on_exit(self) -> None:
-        """Signal the event that signals the other."""
-        self.boot_services.signal_event(self.first)
-
-    def defer(self) -> None:
-        """Signal the event that halts."""
-        self.boot_services.signal_event(self.second)
-
-    def stop(self) -> EfiStatus:
-        """Stop, and close both."""
-        status = super().stop()
-        self.boot_services.close_event(self.first)
-        self.boot_services.close_event(self.second)
-        return status
 
 
 _HALTED = "every device is halted when the exit handlers have run"

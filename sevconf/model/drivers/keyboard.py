@@ -13,11 +13,9 @@ from typing import ClassVar
 from sevconf.contract.driver import (
     BootServices,
     DeviceKind,
-    EventHandle,
     GuestMemory,
     MappingToken,
     PciIo,
-    Role,
 )
 from sevconf.contract.keyboard import (
     DESCRIPTOR_SIZE,
@@ -27,16 +25,13 @@ from sevconf.contract.keyboard import (
     KeyboardRegister,
     Owner,
 )
+from sevconf.model.drivers.base import BufferDriver
 from sevconf.vocabulary import (
-    EVT_SIGNAL_EXIT_BOOT_SERVICES,
-    PAGE_SIZE,
     AllocateType,
-    AttributeOperation,
     DmaOperation,
     EfiStatus,
     Gva,
     MemoryType,
-    PciAttribute,
     Tpl,
 )
 
@@ -46,74 +41,26 @@ ENTRIES = 4
 REPORTS = 256
 
 
-class KeyboardDriver:
+class KeyboardDriver(BufferDriver):
     """The driver whose reports arrive in its common buffer."""
 
-    role: ClassVar[Role] = "driver"
     kind: ClassVar[DeviceKind] = "keyboard"
     handler_tpl = Tpl.NOTIFY
-
-    def __init__(self, boot_services: BootServices, pci_io: PciIo, memory: GuestMemory) -> None:
-        self.boot_services = boot_services
-        self.pci_io = pci_io
-        self.memory = memory
-        self.buffer = Gva(0)
-        self.device_address = 0
-        self.mapping = MappingToken(0)
-        self.exit_event = EventHandle(0)
-        self.head = 0
-
-    # Driver binding
+    registers = REGISTER_WIDTH
+    control = KeyboardRegister.CONTROL
+    head = 0
 
     def supported(self) -> EfiStatus:
         """Look for the device."""
-        return self.pci_io.mem_read(KeyboardRegister.STATUS, REGISTER_WIDTH[KeyboardRegister.STATUS])[0]
+        return self._read(KeyboardRegister.STATUS)[0]
 
-    def start(self) -> EfiStatus:
-        """Become bus master, set the schedule up, register for ExitBootServices, run."""
-        status, _ = self.pci_io.attributes(AttributeOperation.ENABLE, PciAttribute.BUS_MASTER)
-        if status.is_error:
-            return status
-        status, self.buffer = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, 1)
-        if status.is_error:
-            return status
-        self.memory.write(self.buffer, bytes(PAGE_SIZE))
-        mapped = self.pci_io.map(DmaOperation.COMMON_BUFFER, self.buffer, PAGE_SIZE)
-        if mapped.status.is_error:
-            self.pci_io.free_buffer(1, self.buffer)
-            return mapped.status
-        self.mapping, self.device_address = mapped.mapping, mapped.device_address
-        status, self.exit_event = self.boot_services.create_event(
-            EVT_SIGNAL_EXIT_BOOT_SERVICES, self.handler_tpl, self.on_exit
-        )
-        if status.is_error:
-            self._give_buffer()
-            return status
+    def _run(self) -> None:
         self.head = 0
         for slot in range(ENTRIES):
             self._arm(slot)
         self._write(KeyboardRegister.SCHEDULE_BASE, self.device_address)
         self._write(KeyboardRegister.SCHEDULE_ENTRIES, ENTRIES)
         self._write(KeyboardRegister.CONTROL, 1)
-        return EfiStatus.SUCCESS
-
-    def stop(self) -> EfiStatus:
-        """Halt, then give back all that start took."""
-        self.halt()
-        self._give_buffer()
-        return self.boot_services.close_event(self.exit_event)
-
-    def _give_buffer(self) -> None:
-        self.pci_io.unmap(self.mapping)
-        self.pci_io.free_buffer(1, self.buffer)
-
-    def on_exit(self) -> None:
-        """Halt the keyboard: from now on it belongs to the OS."""
-        self.halt()
-
-    def halt(self) -> None:
-        """Stop all DMA of the keyboard."""
-        self._write(KeyboardRegister.CONTROL, 0)
 
     # Keys
 
@@ -140,9 +87,6 @@ class KeyboardDriver:
 
     def _at(self, slot: int) -> Gva:
         return Gva(self.buffer + slot * DESCRIPTOR_SIZE)
-
-    def _write(self, register: KeyboardRegister, value: int) -> None:
-        self.pci_io.mem_write(register, REGISTER_WIDTH[register], value)
 
 
 class TransferKeyboardDriver(KeyboardDriver):

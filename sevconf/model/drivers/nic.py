@@ -11,27 +11,19 @@ Spec: UEFI 2.10, 14.4 EFI_PCI_IO_PROTOCOL, 24.1 EFI_SIMPLE_NETWORK_PROTOCOL; `se
 from typing import ClassVar
 
 from sevconf.contract.driver import (
-    BootServices,
     DeviceKind,
-    EventHandle,
-    GuestMemory,
     Mapped,
-    MappingToken,
-    PciIo,
-    Role,
 )
 from sevconf.contract.nic import DESCRIPTOR_SIZE, FRAME_SIZE, REGISTER_WIDTH, Descriptor, NicRegister, Owner
+from sevconf.model.drivers.base import BufferDriver
 from sevconf.vocabulary import (
-    EVT_SIGNAL_EXIT_BOOT_SERVICES,
     PAGE_SIZE,
     AllocateType,
-    AttributeOperation,
     DmaOperation,
     EfiStatus,
     Gva,
     MemoryType,
     PciAttribute,
-    Tpl,
     pages_for,
 )
 
@@ -47,71 +39,19 @@ PAGES = 1 + pages_for(ENTRIES * ROOM)
 PATIENCE = 50
 
 
-class NetworkDriver:
+class NetworkDriver(BufferDriver):
     """The driver."""
 
-    role: ClassVar[Role] = "driver"
     kind: ClassVar[DeviceKind] = "network"
-    handler_tpl = Tpl.CALLBACK
-    #: What it enables of the card.
     attributes = PciAttribute.BUS_MASTER | PciAttribute.DUAL_ADDRESS_CYCLE
-
-    def __init__(self, boot_services: BootServices, pci_io: PciIo, memory: GuestMemory) -> None:
-        self.boot_services = boot_services
-        self.pci_io = pci_io
-        self.memory = memory
-        self.buffer = Gva(0)
-        self.device_address = 0
-        self.mapping = MappingToken(0)
-        self.exit_event = EventHandle(0)
-        self.tx = self.rx = 0
-
-    # Driver binding
+    pages = PAGES
+    registers = REGISTER_WIDTH
+    control = NicRegister.CONTROL
+    tx = rx = 0
 
     def supported(self) -> EfiStatus:
         """Look for the device."""
-        return self.pci_io.mem_read(NicRegister.STATUS, REGISTER_WIDTH[NicRegister.STATUS])[0]
-
-    def start(self) -> EfiStatus:
-        """Become bus master of 64 bits, set the rings up, register for ExitBootServices, run."""
-        status, _ = self.pci_io.attributes(AttributeOperation.ENABLE, self.attributes)
-        if status.is_error:
-            return status
-        status, self.buffer = self.pci_io.allocate_buffer(MemoryType.BOOT_SERVICES_DATA, PAGES)
-        if status.is_error:
-            return status
-        self.memory.write(self.buffer, bytes(PAGES * PAGE_SIZE))
-        mapped = self.pci_io.map(DmaOperation.COMMON_BUFFER, self.buffer, PAGES * PAGE_SIZE)
-        if mapped.status.is_error:
-            self.pci_io.free_buffer(PAGES, self.buffer)
-            return mapped.status
-        self.mapping, self.device_address = mapped.mapping, mapped.device_address
-        status, self.exit_event = self.boot_services.create_event(
-            EVT_SIGNAL_EXIT_BOOT_SERVICES, self.handler_tpl, self.on_exit
-        )
-        if status.is_error:
-            self._give_buffer()
-            return status
-        self._run()
-        return EfiStatus.SUCCESS
-
-    def stop(self) -> EfiStatus:
-        """Halt, then give back all that start took."""
-        self.halt()
-        self._give_buffer()
-        return self.boot_services.close_event(self.exit_event)
-
-    def _give_buffer(self) -> None:
-        self.pci_io.unmap(self.mapping)
-        self.pci_io.free_buffer(PAGES, self.buffer)
-
-    def on_exit(self) -> None:
-        """Halt the card: from now on it belongs to the OS."""
-        self.halt()
-
-    def halt(self) -> None:
-        """Stop all DMA of the card."""
-        self._write(NicRegister.CONTROL, 0)
+        return self._read(NicRegister.STATUS)[0]
 
     def _run(self) -> None:
         self.tx = self.rx = 0
@@ -176,6 +116,3 @@ class NetworkDriver:
 
     def _receive_descriptor(self, slot: int) -> Gva:
         return Gva(self.buffer + RECEIVE_RING + slot * DESCRIPTOR_SIZE)
-
-    def _write(self, register: NicRegister, value: int) -> None:
-        self.pci_io.mem_write(register, REGISTER_WIDTH[register], value)
